@@ -1,0 +1,39 @@
+"""Hide credentials in URLs before anybody can read them."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import parse_qsl, quote, urlsplit, urlunsplit
+
+_SECRET_KEY = re.compile(r"pass|pwd|token|key|secret|auth|sig|user", re.IGNORECASE)
+_URL_WITH_USERINFO = re.compile(r"\b([a-z][a-z0-9+.-]*://)[^/\s@]+@", re.IGNORECASE)
+
+
+def redact_url(url: str) -> str:
+    """Return `url` with user info and secret query values replaced by `***`.
+
+    >>> redact_url("rtsp://bob:pa55@10.0.0.7:554/h264?token=abc&channel=1")
+    'rtsp://***@10.0.0.7:554/h264?token=***&channel=1'
+    >>> redact_url("/dev/video0")
+    '/dev/video0'
+    """
+    if "://" not in url:
+        return url
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return _URL_WITH_USERINFO.sub(r"\1***@", url)
+    host = parts.netloc.rpartition("@")[2]
+    netloc = f"***@{host}" if "@" in parts.netloc else host
+    pairs = parse_qsl(parts.query, keep_blank_values=True)
+    query = "&".join(f"{k}={'***' if _SECRET_KEY.search(k) else quote(v)}" for k, v in pairs)
+    return urlunsplit((parts.scheme, netloc, parts.path, query, ""))
+
+
+def redact_text(text: str) -> str:
+    """Return `text` with the user info of every URL in it hidden.
+
+    >>> redact_text("cannot open rtsp://u:p@cam/1: refused")
+    'cannot open rtsp://***@cam/1: refused'
+    """
+    return _URL_WITH_USERINFO.sub(r"\1***@", text)

@@ -1,0 +1,120 @@
+"""The base of all settings, and how a YAML file becomes them with errors that name line and key."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from core.errors import ConfigError
+
+_ENV = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+
+
+class Settings(BaseModel):
+    """Base of every settings model: frozen, and a key that nobody knows is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+SettingsT = TypeVar("SettingsT", bound=BaseModel)
+
+
+def load_settings(model: type[SettingsT], path: Path, env: Mapping[str, str] | None = None) -> tuple[SettingsT, str]:
+    """Read a YAML file into `model`.
+
+    Args:
+        model: the pydantic model of the whole file.
+        path: the file.
+        env: where `${NAME}` is looked up; the process environment by default.
+
+    Returns:
+        The settings and the SHA-256 of the file's bytes.
+
+    Raises:
+        ConfigError: the file is missing, is not YAML, or does not fit; names file, line and key.
+    """
+    try:
+        raw = path.read_bytes()
+    except FileNotFoundError as err:
+        raise ConfigError(f"{path}: no such configuration file; give an existing one with --config") from err
+    except OSError as err:
+        raise ConfigError(f"{path}: cannot read the configuration: {err.strerror}") from err
+    return parse_settings(model, raw, str(path), os.environ if env is None else env), hashlib.sha256(raw).hexdigest()
+
+
+def parse_settings(model: type[SettingsT], raw: bytes, name: str, env: Mapping[str, str]) -> SettingsT:
+    """Parse YAML bytes into `model`; `name` is what errors call the file. See `load_settings`."""
+    try:
+        node = yaml.compose(raw.decode("utf-8"), Loader=yaml.SafeLoader)
+        content = yaml.safe_load(raw)
+    except UnicodeDecodeError as err:
+        raise ConfigError(f"{name}: not UTF-8 text at byte {err.start}; save the file as UTF-8") from err
+    except yaml.YAMLError as err:
+        mark = getattr(err, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark is not None else ""
+        raise ConfigError(f"{name}{line}: not valid YAML: {getattr(err, 'problem', None) or err}") from err
+    if content is None:
+        content = {}
+    if not isinstance(content, dict):
+        raise ConfigError(f"{name}:1: the file must be a mapping of keys, not a {type(content).__name__}")
+    content = _substitute(content, env, name, node, ())
+    try:
+        return model.model_validate(content)
+    except ValidationError as err:
+        lines = [_explain(error, name, node) for error in err.errors()]
+        raise ConfigError("\n".join(lines)) from err
+
+
+def _explain(error: Any, name: str, node: yaml.Node | None) -> str:
+    location = tuple(part for part in error["loc"] if not (isinstance(part, str) and part.startswith("function-")))
+    line = _line_of(node, location)
+    key = ".".join(str(part) for part in location) or "(whole file)"
+    message = error["msg"].removeprefix("Value error, ")
+    if error["type"] == "extra_forbidden":
+        message = "unknown key; check the spelling against docs/config.md"
+    elif error["type"] == "missing":
+        message = "required key is missing"
+    elif not isinstance(error["input"], dict | list) and "Value error" not in error["msg"]:
+        message = f"{message}, got {error['input']!r}"
+    return f"{name}:{line}: {key}: {message}"
+
+
+def _line_of(node: yaml.Node | None, location: tuple[Any, ...]) -> int:
+    """Return the 1-based line of the key at `location`, or of the nearest parent that exists."""
+    line = 1
+    for part in location:
+        if isinstance(node, yaml.MappingNode):
+            pair = next(((k, v) for k, v in node.value if k.value == str(part)), None)
+            if pair is None:
+                return line
+            line, node = pair[0].start_mark.line + 1, pair[1]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            node = node.value[part]
+            line = node.start_mark.line + 1
+        else:
+            return line
+    return line
+
+
+def _substitute(value: Any, env: Mapping[str, str], name: str, node: yaml.Node | None, at: tuple[Any, ...]) -> Any:
+    """Replace `${NAME}` in all strings by the environment's value."""
+    if isinstance(value, dict):
+        return {key: _substitute(item, env, name, node, (*at, key)) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_substitute(item, env, name, node, (*at, i)) for i, item in enumerate(value)]
+    if not isinstance(value, str):
+        return value
+    missing = [key for key in _ENV.findall(value) if key not in env]
+    if missing:
+        key = ".".join(map(str, at))
+        raise ConfigError(
+            f"{name}:{_line_of(node, at)}: {key}: environment variable {missing[0]} is not set; set it or give the value"
+        )
+    return _ENV.sub(lambda match: env[match.group(1)], value)
