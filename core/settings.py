@@ -114,7 +114,6 @@ def _substitute(value: Any, env: Mapping[str, str], name: str, node: yaml.Node |
     missing = [key for key in _ENV.findall(value) if key not in env]
     if missing:
         key = ".".join(map(str, at))
-        raise ConfigError(
-            f"{name}:{_line_of(node, at)}: {key}: environment variable {missing[0]} is not set; set it or give the value"
-        )
+        where = f"{name}:{_line_of(node, at)}: {key}"
+        raise ConfigError(f"{where}: environment variable {missing[0]} is not set; set it or give the value")
     return _ENV.sub(lambda match: env[match.group(1)], value)
