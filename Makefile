@@ -1,0 +1,30 @@
+# Jobs of the house. `make` alone lists them; CI calls them and nothing else.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+
+help: ## list the jobs
+	@grep -hE '^[a-z./-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
+
+.venv/edge: requirements.lock requirements-uv.lock packaging/system.sh
+	bash packaging/system.sh run && test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-uv.lock
+	bash packaging/install.sh requirements.lock && touch $@
+
+.venv/ok: .venv/edge requirements-dev.lock
+	bash packaging/system.sh test && bash packaging/install.sh requirements-dev.lock && touch $@
+
+run: .venv/edge ## a synthetic lane on http://127.0.0.1:8080 (edge packages only, no torch)
+	$(BIN)/traylane run --config configs/demo.yaml
+
+test: .venv/ok ## all tests; every skip is printed with its reason
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+check: .venv/ok ## lint, format, types, floors, spelling
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/codespell
+	$(BIN)/mypy && $(BIN)/lint-imports
+
+lock: ## renew the locks after a change of pyproject.toml
+	bash packaging/lock.sh
+
+.PHONY: help run test check lock
