@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from core.errors import ConfigError
 
-_ENV = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_ENV = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 
 
 class Settings(BaseModel):
@@ -32,7 +32,7 @@ def load_settings(model: type[SettingsT], path: Path, env: Mapping[str, str] | N
     Args:
         model: the pydantic model of the whole file.
         path: the file.
-        env: where `${NAME}` is looked up; the process environment by default.
+        env: where `${NAME}` and `${NAME:-default}` are looked up; the process environment by default.
 
     Returns:
         The settings and the SHA-256 of the file's bytes.
@@ -104,16 +104,16 @@ def _line_of(node: yaml.Node | None, location: tuple[Any, ...]) -> int:
 
 
 def _substitute(value: Any, env: Mapping[str, str], name: str, node: yaml.Node | None, at: tuple[Any, ...]) -> Any:
-    """Replace `${NAME}` in all strings by the environment's value."""
+    """Replace `${NAME}` in all strings by the environment's value, `${NAME:-else}` by "else" where it is unset or empty."""
     if isinstance(value, dict):
         return {key: _substitute(item, env, name, node, (*at, key)) for key, item in value.items()}
     if isinstance(value, list):
         return [_substitute(item, env, name, node, (*at, i)) for i, item in enumerate(value)]
     if not isinstance(value, str):
         return value
-    missing = [key for key in _ENV.findall(value) if key not in env]
+    missing = [found[1] for found in _ENV.finditer(value) if found[1] not in env and found[2] is None]
     if missing:
         key = ".".join(map(str, at))
         where = f"{name}:{_line_of(node, at)}: {key}"
         raise ConfigError(f"{where}: environment variable {missing[0]} is not set; set it or give the value")
-    return _ENV.sub(lambda match: env[match.group(1)], value)
+    return _ENV.sub(lambda found: env.get(found[1]) or (found[2] or ""), value)
