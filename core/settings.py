@@ -104,7 +104,7 @@ def _line_of(node: yaml.Node | None, location: tuple[Any, ...]) -> int:
 
 
 def _substitute(value: Any, env: Mapping[str, str], name: str, node: yaml.Node | None, at: tuple[Any, ...]) -> Any:
-    """Replace `${NAME}` in all strings by the environment's value, `${NAME:-else}` by "else" where it is unset or empty."""
+    """Replace `${NAME}` by the environment's value, and `${NAME:-else}` by "else" where that is unset or empty."""
     if isinstance(value, dict):
         return {key: _substitute(item, env, name, node, (*at, key)) for key, item in value.items()}
     if isinstance(value, list):
