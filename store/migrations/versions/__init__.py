@@ -1,1 +1,1 @@
-"""See the package docstring."""
+"""One file per schema step, oldest first by name. Each stands alone: it never imports `store.tables`."""
