@@ -1,0 +1,82 @@
+"""The marked-up picture of one lane: drawn and encoded once per frame, however many people watch.
+
+The lane's thread only leaves the newest update here (it never waits). Who wants a picture draws it, in the
+viewer's own thread; a second viewer of the same frame gets the same bytes.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from checkout.pipeline import LaneUpdate
+from core.clock import Clock
+
+Draw = Callable[[LaneUpdate], NDArray[np.uint8]]
+JPEG_QUALITY = 82
+
+
+class LaneScreen:
+    """Hold the newest update of one lane and turn it into JPEG on demand.
+
+    Args:
+        draw: returns the marked-up picture (H, W, 3) uint8 RGB of an update that has a frame.
+        clock: tells how old a picture is when it is ready.
+        on_picture: called with capture → marked-up pixel in seconds, once per encoded frame.
+    """
+
+    def __init__(self, draw: Draw, clock: Clock, on_picture: Callable[[float], None]) -> None:
+        self._draw, self._clock, self._on_picture = draw, clock, on_picture
+        self._changed = threading.Condition()
+        self._rendering = threading.Lock()
+        self._update: LaneUpdate | None = None
+        self._sequence = 0
+        self._rendered: tuple[int, bytes] = (0, b"")
+        self._closed = False
+
+    def show(self, update: LaneUpdate) -> None:
+        """Take a new update from the lane's thread; returns at once."""
+        if update.frame is None:
+            return
+        with self._changed:
+            self._update = update
+            self._sequence += 1
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """Let every waiting viewer go."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    def picture(self, after: int, timeout_s: float) -> tuple[int, bytes] | None:
+        """Return the newest picture that is newer than number `after`, waiting up to `timeout_s`.
+
+        Returns:
+            Its number and its JPEG bytes, or None when nothing newer came or the screen is closed.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or self._sequence > after, timeout_s)
+            if self._closed or self._sequence <= after:
+                return None
+        with self._rendering:
+            with self._changed:
+                sequence, update = self._sequence, self._update
+            if self._rendered[0] != sequence and update is not None and update.frame is not None:
+                self._rendered = (sequence, encode_jpeg(self._draw(update)))
+                self._on_picture(max(0.0, self._clock.utc_s() - update.frame.captured_at_s))
+            return self._rendered
+
+
+def encode_jpeg(image: NDArray[np.uint8]) -> bytes:
+    """Return an RGB image (H, W, 3) uint8 as JPEG bytes."""
+    done, buffer = cv2.imencode(
+        ".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
+    )
+    if not done:
+        raise ValueError(f"cannot encode an image of shape {image.shape} as JPEG")
+    return bytes(buffer)
