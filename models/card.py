@@ -1,0 +1,220 @@
+"""Model cards: a YAML file beside the weights that says what a model wants, gives, and may be used for.
+
+A card is the only place where preprocessing, classes and licence of a model are written down; nothing is guessed
+from the weights (but see `bare_onnx.py` for weights that come without a card).
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import ConfigDict, Field, field_validator, model_validator
+
+from core.errors import ModelMismatch, ModelNotFound
+from core.files import sha256_of
+from core.settings import Settings, load_settings
+
+#: Where the cards of the shipped models live.
+SHIPPED = Path(__file__).resolve().parent / "cards"
+
+Decoder = Literal["yolox", "yolov8", "detr", "torchvision"]
+Triple = tuple[float, float, float]
+
+
+class InputSpec(Settings):
+    """What the network eats: pixels become `(value * scale - mean) / std` per channel, in the order of `color`."""
+
+    width: int = Field(gt=0, le=4096, description="Pixels across")
+    height: int = Field(gt=0, le=4096, description="Pixels down")
+    layout: Literal["nchw", "nhwc", "chw"] = Field("nchw", description="Order of the axes; chw has no batch axis")
+    color: Literal["rgb", "bgr"] = Field("rgb", description="Order of the channels; mean and std follow it")
+    scale: float = Field(1.0, gt=0, description="Applied to the 0..255 values first; 1/255 is written 0.00392156863")
+    mean: Triple = Field((0.0, 0.0, 0.0), description="Subtracted after scaling")
+    std: Triple = Field((1.0, 1.0, 1.0), description="Divided by at last")
+    letterbox: Literal["topleft", "center", "stretch"] = Field("topleft", description="How a frame is fitted in")
+    pad: int = Field(114, ge=0, le=255, description="Grey value of the border")
+
+    @field_validator("std")
+    @classmethod
+    def _std_divides(cls, std: Triple) -> Triple:
+        if not all(value > 0 and math.isfinite(value) for value in std):
+            raise ValueError(f"every std must be more than 0, got {list(std)}")
+        return std
+
+
+class OutputNames(Settings):
+    """Names of the graph's outputs, for decoders that read several; unset ones are found by their shape."""
+
+    boxes: str | None = Field(None, description="Boxes")
+    scores: str | None = Field(None, description="Logits (detr) or scores (torchvision)")
+    labels: str | None = Field(None, description="Class numbers (torchvision)")
+
+
+class ModelCard(Settings):
+    """Everything that must be known to run one model, and to trust it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, coerce_numbers_to_str=True)
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$", description="Short name, lower case")
+    version: str = Field("1", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="Version of the weights")
+    file: str = Field(min_length=1, description="The .onnx file, relative to the card (or to the working folder)")
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256 of the .onnx file, checked on every load")
+    task: Literal["detect"] = Field("detect", description="What the model does")
+    decoder: Decoder = Field(description="How the outputs are read: yolox, yolov8, detr or torchvision")
+    input: InputSpec = Field(description="What the model eats")
+    outputs: OutputNames = Field(
+        OutputNames(boxes=None, scores=None, labels=None), description="Names of the outputs, where needed"
+    )
+    classes: tuple[str, ...] = Field(min_length=1, description="The model's classes, in the order of its outputs")
+    class_map: dict[str, str | None] | None = Field(
+        None,
+        description="Model class -> dish, @hand or @item; null or missing = ignored. Unset: every class is a label",
+    )
+    strides: tuple[int, ...] = Field((8, 16, 32), min_length=1, description="Cell sizes of the yolox heads")
+    activation: Literal["none", "sigmoid", "softmax"] = Field(
+        "none", description="What turns the class outputs into 0..1 (softmax: detr, last class is no object)"
+    )
+    class_offset: int = Field(
+        0, ge=0, description="Number of the first class in a torchvision export (1: 0 is background)"
+    )
+    nms: Literal["label", "all", "none"] | None = Field(
+        None,
+        description="Who suppresses whom: label (same label, or nearly the same box), all, none; by decoder if unset",
+    )
+    licence: str = Field(min_length=1, description="Licence of the weights")
+    source: str = Field(min_length=1, description="Where the weights come from")
+    scores: dict[str, float | str] = Field(default_factory=dict, description="Measured figures, name -> value")
+    notes: str = Field("", description="What a person should know")
+
+    @field_validator("classes")
+    @classmethod
+    def _classes_differ(cls, classes: tuple[str, ...]) -> tuple[str, ...]:
+        twice = sorted({name for name in classes if classes.count(name) > 1})
+        if twice:
+            raise ValueError(f"class names must differ, {', '.join(twice)} is there twice")
+        return classes
+
+    @field_validator("strides")
+    @classmethod
+    def _strides_are_positive(cls, strides: tuple[int, ...]) -> tuple[int, ...]:
+        if min(strides) < 1:
+            raise ValueError(f"strides must be 1 or more, got {list(strides)}")
+        return strides
+
+    @model_validator(mode="after")
+    def _strides_fit(self) -> Self:
+        if self.decoder == "yolox" and (self.input.width % max(self.strides) or self.input.height % max(self.strides)):
+            size = f"{self.input.width}x{self.input.height}"
+            raise ValueError(f"input {size} must be a multiple of the largest stride {max(self.strides)}")
+        return self
+
+    @property
+    def full_name(self) -> str:
+        """Name and version as used in events, such as "traynet@1"."""
+        return f"{self.name}@{self.version}"
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels that detections of this model can have, in the order of the classes, each once."""
+        if self.class_map is None:
+            return self.classes
+        mapped = (self.class_map.get(name) for name in self.classes)
+        return tuple(dict.fromkeys(label for label in mapped if label is not None))
+
+    @property
+    def label_of_class(self) -> tuple[int, ...]:
+        """For each class the index of its label in `labels`, or -1 where it is ignored."""
+        index = {label: i for i, label in enumerate(self.labels)}
+        if self.class_map is None:
+            return tuple(range(len(self.classes)))
+        return tuple(index.get(self.class_map.get(name) or "", -1) for name in self.classes)
+
+    @property
+    def suppression(self) -> str:
+        """Who suppresses whom: what the card says, else nobody for models that need none."""
+        return self.nms or ("none" if self.decoder == "detr" else "label")
+
+    def check_class_map(self, where: str) -> None:
+        """Raise ModelMismatch when the class map names unknown classes, or ignores every class."""
+        unknown = sorted(set(self.class_map or ()) - set(self.classes))
+        if unknown:
+            known = ", ".join(self.classes[:8]) + (", …" if len(self.classes) > 8 else "")
+            raise ModelMismatch(
+                f"{where}: class_map names {', '.join(unknown)}, which the model does not have; its classes are {known}"
+            )
+        if not self.labels:
+            raise ModelMismatch(f"{where}: class_map ignores every class; map at least one to a dish")
+
+
+def load_card(ref: str, folder: Path | None = None) -> ModelCard:
+    """Return the card that `ref` names, with its weights found and their hash checked.
+
+    Args:
+        ref: a shipped model as "name@version" or "name" (newest version), or a path to a .yaml card.
+        folder: where a relative path starts (the configuration's folder); then the working folder is tried.
+
+    Returns:
+        The card; its `file` is an absolute path.
+
+    Raises:
+        ModelNotFound: no such card, or its weights are missing.
+        ModelMismatch: the weights are not those of the card, or the class map names unknown classes.
+        ConfigError: the card is broken; names file, line and key.
+    """
+    if ref.endswith((".yaml", ".yml")) or "/" in ref or os.sep in ref:
+        path = _find_card(ref, folder)
+        card = _read_card(path)
+    else:
+        path, card = _find_shipped(ref)
+    card.check_class_map(str(path))
+    weights = _find_weights(card, path)
+    found = sha256_of(weights)
+    if found != card.sha256:
+        raise ModelMismatch(
+            f"{weights}: SHA-256 is {found[:12]}…, the card {path} says {card.sha256[:12]}…; the file is damaged or "
+            "another version: fetch it again, or correct the card"
+        )
+    return card.model_copy(update={"file": str(weights)})
+
+
+def _read_card(path: Path) -> ModelCard:
+    return load_settings(ModelCard, path)[0]
+
+
+def _find_card(ref: str, folder: Path | None) -> Path:
+    """Return the existing file for `ref`, looked up in `folder` and then in the working folder."""
+    places = [Path(ref)] if folder is None else [folder / ref, Path(ref)]
+    for place in places:
+        if place.is_file():
+            return place
+    tried = " and ".join(str(place) for place in dict.fromkeys(places))
+    raise ModelNotFound(f"{ref}: no such model card (looked for {tried}); correct models.card in the configuration")
+
+
+def _find_shipped(ref: str, cards: Path = SHIPPED) -> tuple[Path, ModelCard]:
+    """Return path and card of a shipped model; without a version the newest one."""
+    name, _, version = ref.partition("@")
+    every = [(path, _read_card(path)) for path in sorted(cards.glob("*.yaml"))]
+    fitting = [(path, card) for path, card in every if card.name == name and version in ("", card.version)]
+    if not fitting:
+        names = ", ".join(sorted(card.full_name for _, card in every)) or "none"
+        raise ModelNotFound(
+            f"{ref}: no shipped model of that name (shipped: {names}); name one or give a path to a card"
+        )
+    return max(fitting, key=lambda pair: _version_key(pair[1].version))
+
+
+def _version_key(version: str) -> tuple[Any, ...]:
+    """Order versions by their numbers: 2 before 10."""
+    return tuple((0, int(part), "") if part.isdigit() else (1, 0, part) for part in version.split("."))
+
+
+def _find_weights(card: ModelCard, path: Path) -> Path:
+    places = [path.parent / card.file, Path(card.file)]
+    for place in places:
+        if place.is_file():
+            return place.resolve()
+    raise ModelNotFound(f"{places[0]}: weights of {card.full_name} are missing; fetch them or correct `file` in {path}")
