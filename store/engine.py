@@ -7,14 +7,14 @@ import time
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, StaticPool, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, StaticPool, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError
 
 from core.clock import Clock, SystemClock
 from core.errors import ConfigError, StoreUnavailable
 from core.redact import redact_url
 from store.faults import told_as_store_error
-from store.migrate import is_current, migrate
+from store.migrate import VERSION_TABLE, is_current, migrate
 from store.sql_store import SqlStore, writing
 
 BUSY_TIMEOUT_S = 5.0
@@ -43,10 +43,11 @@ def open_store(url: str, clock: Clock | None = None) -> SqlStore:
         with told_as_store_error(shown, "open the store"):
             with engine.connect() as connection:
                 current = is_current(connection, shown)
-            # Also where nothing is to migrate: a store that cannot be written must say so now, not at the first bill.
             with writing(engine) as connection:
                 if not current:
                     migrate(connection, shown)
+                # A store that cannot be written must say so now, not at the first bill.
+                connection.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = version_num"))  # noqa: S608
     except BaseException:
         engine.dispose()
         raise
