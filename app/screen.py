@@ -8,16 +8,26 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from checkout.pipeline import LaneUpdate
 from numpy.typing import NDArray
 
-from checkout.pipeline import LaneUpdate
 from core.clock import Clock
 
 Draw = Callable[[LaneUpdate], NDArray[np.uint8]]
 JPEG_QUALITY = 82
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A marked-up picture: its running number, its JPEG bytes, and when the camera captured it (UTC seconds)."""
+
+    number: int
+    jpeg: bytes
+    captured_at_s: float
 
 
 class LaneScreen:
@@ -35,7 +45,7 @@ class LaneScreen:
         self._rendering = threading.Lock()
         self._update: LaneUpdate | None = None
         self._sequence = 0
-        self._rendered: tuple[int, bytes] = (0, b"")
+        self._rendered = Picture(0, b"", 0.0)
         self._closed = False
 
     def show(self, update: LaneUpdate) -> None:
@@ -53,11 +63,11 @@ class LaneScreen:
             self._closed = True
             self._changed.notify_all()
 
-    def picture(self, after: int, timeout_s: float) -> tuple[int, bytes] | None:
-        """Return the newest picture that is newer than number `after`, waiting up to `timeout_s`.
+    def picture(self, after: int, timeout_s: float) -> Picture | None:
+        """Return the newest picture whose number is above `after`, waiting up to `timeout_s`.
 
         Returns:
-            Its number and its JPEG bytes, or None when nothing newer came or the screen is closed.
+            The picture, or None when nothing newer came or the screen is closed.
         """
         with self._changed:
             self._changed.wait_for(lambda: self._closed or self._sequence > after, timeout_s)
@@ -66,9 +76,10 @@ class LaneScreen:
         with self._rendering:
             with self._changed:
                 sequence, update = self._sequence, self._update
-            if self._rendered[0] != sequence and update is not None and update.frame is not None:
-                self._rendered = (sequence, encode_jpeg(self._draw(update)))
-                self._on_picture(max(0.0, self._clock.utc_s() - update.frame.captured_at_s))
+            if self._rendered.number != sequence and update is not None and update.frame is not None:
+                captured_at_s = update.frame.captured_at_s
+                self._rendered = Picture(sequence, encode_jpeg(self._draw(update)), captured_at_s)
+                self._on_picture(max(0.0, self._clock.utc_s() - captured_at_s))
             return self._rendered
 
 

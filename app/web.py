@@ -33,6 +33,7 @@ def create_app(site: Site) -> Flask:
     _pages(app, site)
     _live(app, site)
     _api(app, site)
+    _answers(app, site)
     _health(app, site)
     return app
 
@@ -102,9 +103,12 @@ def _live(app: Flask, site: Site) -> None:
                 picture = screen.picture(number, PICTURE_WAIT_S)
                 if picture is None:
                     continue
-                number, jpeg = picture
-                head = f"--{BOUNDARY}\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
-                yield head.encode() + jpeg + b"\r\n"
+                number = picture.number
+                head = (
+                    f"--{BOUNDARY}\r\nContent-Type: image/jpeg\r\nContent-Length: {len(picture.jpeg)}\r\n"
+                    f"X-Captured-At: {picture.captured_at_s:.6f}\r\n\r\n"
+                )
+                yield head.encode() + picture.jpeg + b"\r\n"
 
         response = Response(parts(), mimetype=f"multipart/x-mixed-replace; boundary={BOUNDARY}")
         response.headers["Cache-Control"] = "no-store"
@@ -118,7 +122,7 @@ def _live(app: Flask, site: Site) -> None:
         picture = screen.picture(0, PICTURE_WAIT_S)
         if picture is None:
             return problem(503, "No picture", f"lane {lane_id} has not seen a frame yet")
-        return Response(picture[1], mimetype="image/jpeg", headers={"Cache-Control": "no-store"})
+        return Response(picture.jpeg, mimetype="image/jpeg", headers={"Cache-Control": "no-store"})
 
     @app.get("/api/v1/lanes/stream")
     def stream() -> Response:
@@ -168,6 +172,8 @@ def _api(app: Flask, site: Site) -> None:
             return unknown_lane(lane_id, site)
         return jsonify({"bills": site.bills(lane_id, limit)})
 
+
+def _answers(app: Flask, site: Site) -> None:
     @app.post("/api/v1/lanes/<lane_id>/answers")
     def answer(lane_id: str) -> Response:
         if lane_id not in site.lane_ids:
