@@ -24,7 +24,10 @@ check: .venv/ok ## lint, format, types, floors, spelling
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/codespell
 	$(BIN)/mypy && $(BIN)/lint-imports
 
+docs: .venv/edge ## renew docs/config.md and the JSON Schema from the settings models
+	$(BIN)/python docs/generate.py
+
 lock: ## renew the locks after a change of pyproject.toml
 	bash packaging/lock.sh
 
-.PHONY: help run test check lock
+.PHONY: help run test check docs lock
