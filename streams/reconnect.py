@@ -27,7 +27,7 @@ _STALL_STEPS = 5.0
 class BackoffSettings(Settings):
     """How soon a lost camera is tried again."""
 
-    first_s: float = Field(default=0.5, ge=0, description="Wait before the first retry, seconds")
+    first_s: float = Field(default=0.5, ge=0.01, description="Wait before the first retry, seconds")
     factor: float = Field(default=2.0, ge=1, description="Each further wait is this much longer")
     max_s: float = Field(default=1.0, gt=0, description="Longest wait between two tries, seconds")
     jitter: float = Field(default=0.1, ge=0, le=1, description="Random share of each wait, so that lanes spread out")
@@ -150,9 +150,10 @@ class _Connection:
             return None
         step_s = frame.stream_s - last.stream_s
         stalled = step_s > max(STALL_S, _STALL_STEPS * self._step_s)
-        if not self._broken and not stalled:
+        if not self._broken:
             self._step_s = step_s
-            return None
+            if not stalled:
+                return None
         reason = self._broken or f"{self._source.shown_url}: no frames for {step_s:.1f} s"
         return Gap(frame.lane_id, last.captured_at_s, frame.captured_at_s, last.stream_s, reason)
 

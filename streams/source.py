@@ -71,7 +71,9 @@ class SourceSettings(Settings):
     """Where the frames come from, and how patient the lane is with it."""
 
     url: str = Field(
-        min_length=1, description="File path, rtsp://, http(s)://, /dev/video0, or synthetic://medium?seed=1&fps=20"
+        min_length=1,
+        repr=False,
+        description="File path, rtsp://, http(s)://, /dev/video0, or synthetic://medium?seed=1&fps=20",
     )
     transport: Literal["tcp", "udp", "auto"] = Field(
         default="tcp", description="RTSP transport; auto tries TCP first and then UDP"

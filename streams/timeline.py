@@ -5,8 +5,8 @@ Streams lie about time: stamps are missing, stand still, jump, wrap, and a camer
 
 A recording's time line is its stamps alone, so that two reads of it agree to the last bit. A camera's time line is
 kept on this machine's monotonic clock: a frame is captured one stamp-step after the frame before, but never later than
-the moment it arrived (the least delayed frames set the offset, as in NTP's minimum filter). So network jitter and a burst
-after a stall do not disturb the capture times, and a change of the wall clock does not touch the stream's.
+the moment it arrived (the least delayed frames set the offset, as in NTP's minimum filter). So network jitter and a
+burst after a stall do not disturb the capture times, and a change of the wall clock does not touch the stream's.
 """
 
 from __future__ import annotations
