@@ -1,0 +1,127 @@
+"""The verb `traylane train`: arguments, rolls, the run, and what a person sees of it."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from core.errors import ConfigError
+
+
+def add(subparsers: Any) -> None:
+    """Add the verb to the command line; torch is imported only when it runs."""
+    parser = subparsers.add_parser(
+        "train",
+        help="train a detector on the synthetic lane",
+        description="Train the shipped detector on the synthetic lane: metrics.jsonl, best.pt, last.pt, run.json.",
+    )
+    parser.add_argument("--arch", choices=["traynet"], default="traynet", help="the net")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the run")
+    parser.add_argument("--data", metavar="VIEW_OR_DIR", help="other pictures than the synthetic lane (not yet)")
+    parser.add_argument("--init", type=Path, metavar="PATH", help="start from the weights of this checkpoint")
+    parser.add_argument("--resume", action="store_true", help="go on from DIR/last.pt")
+    budget = parser.add_mutually_exclusive_group()
+    budget.add_argument("--steps", type=int, help="optimiser steps of the whole run (repeats exactly)")
+    budget.add_argument("--minutes", type=float, default=45.0, help="wall-clock budget of the run; default 45")
+    parser.add_argument("--round-steps", type=int, default=250, help="steps between two validations; default 250")
+    parser.add_argument("--batch", type=int, default=16, help="pictures of one step; default 16")
+    parser.add_argument("--rate", type=float, default=2e-3, help="peak learning rate; default 0.002")
+    parser.add_argument("--seed", type=int, default=1, help="of weights, order and augmentation; default 1")
+    parser.add_argument("--threads", type=int, default=2, help="threads of torch; default 2")
+    parser.add_argument("--cache", type=Path, default=Path("var/traynet"), help="where rendered pictures are kept")
+    parser.add_argument("--rolls", type=int, default=1000, help="lanes to render for training, 1..1000; default 1000")
+    parser.add_argument("--validation-rolls", type=int, default=48, help="lanes to choose by, 1..50; default 48")
+    parser.add_argument("--frames", type=int, default=24, help="pictures of each lane; default 24")
+    parser.add_argument("--render-only", action="store_true", help="render the pictures and stop")
+    parser.add_argument(
+        "--export", type=Path, metavar="CARD", help="write CARD.yaml and .onnx from DIR/best.pt; then stop"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the verb; return the exit code."""
+    if args.data is not None:
+        raise ConfigError(
+            "--data: other pictures than the synthetic lane come with the transfer-learning work; "
+            "leave --data out to train on the synthetic lane"
+        )
+    if args.export is not None:
+        return _export(args)
+    return _train(args)
+
+
+def _train(args: argparse.Namespace) -> int:
+    from training.synthetic_set import TRAIN_SEEDS, VALIDATION_SEEDS, load_set, plan, render_set
+    from training.train_traynet import TrainSettings, train
+
+    if not 1 <= args.rolls <= len(TRAIN_SEEDS) or not 1 <= args.validation_rolls <= len(VALIDATION_SEEDS):
+        raise ConfigError("--rolls must be 1..1000 and --validation-rolls 1..50: the seeds are split once and for all")
+    settings = TrainSettings(
+        seed=args.seed,
+        steps=args.steps,
+        minutes=args.minutes,
+        batch=args.batch,
+        round_steps=args.round_steps,
+        rate=args.rate,
+        threads=args.threads,
+    )
+    rolls = plan(TRAIN_SEEDS[: args.rolls], args.frames)
+    validation = plan(VALIDATION_SEEDS[: args.validation_rolls], 10, every_s=1.7)
+    made = render_set([*rolls, *validation], args.cache, processes=args.threads, on_roll=_show_roll)
+    print(f"{len(rolls)} training and {len(validation)} validation lanes in {args.cache}, {made} of them rendered now")
+    if args.render_only:
+        return 0
+    best = train(
+        load_set(rolls, args.cache),
+        load_set(validation, args.cache),
+        settings,
+        args.out,
+        init=args.init,
+        resume=args.resume,
+        on_round=_show_round,
+    )
+    print(f"best weights: {best}")
+    return 0
+
+
+def _export(args: argparse.Namespace) -> int:
+    import json
+
+    from training.export import export
+
+    log = args.out / "metrics.jsonl"
+    try:
+        lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    except OSError as err:
+        raise ConfigError(f"{log}: cannot read the run's log; give the --out of a finished run") from err
+    best = max(lines, key=lambda line: float(line["ap50"] * line["class_accuracy"]))
+    scores = {f"validation_{k}": v for k, v in best.items() if k.startswith(("ap50", "class_accuracy"))}
+    size = tuple(json.loads((args.out / "run.json").read_text(encoding="utf-8"))["parameters"]["size"])
+    source = "traylane train --arch traynet --out DIR, then --export; see docs/training.md"
+    weights = export(
+        args.out / "best.pt", args.export.with_suffix(".yaml"), _version_of(args.export), size, scores, source
+    )
+    print(f"{weights} ({weights.stat().st_size / 1e6:.2f} MB), from step {best['step']}: {scores}")
+    return 0
+
+
+def _version_of(card: Path) -> str:
+    """Return the version in a card's name: "1" of traynet@1.yaml."""
+    name, at, version = card.name.removesuffix(".yaml").rpartition("@")
+    if not (name and at and version):
+        raise ConfigError(f"--export {card}: name the card NAME@VERSION.yaml, such as traynet@2.yaml")
+    return version
+
+
+def _show_roll(done: int, of: int) -> None:
+    if done % 50 == 0 or done == of:
+        print(f"rendered {done} of {of} lanes", flush=True)
+
+
+def _show_round(line: Mapping[str, Any]) -> None:
+    parts = [f"step {line['step']}/{line['planned_steps']}", f"{line['spent_s']:.0f} s", f"loss {line['loss']:.3f}"]
+    parts += [f"{name} {line[name]:.3f}" for name in line if name.startswith(("ap50", "class_accuracy"))]
+    print("  ".join(parts), flush=True)

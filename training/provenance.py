@@ -1,0 +1,74 @@
+"""Where a trained model comes from: `run.json`, written before the first step."""
+
+from __future__ import annotations
+
+import json
+import platform
+import subprocess
+from dataclasses import asdict, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from core.files import sha256_of, write_atomic
+from training.synthetic_set import Pictures
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def write_run_card(
+    out: Path, settings: Any, shape: dict[str, Any], train_set: Pictures, validation_set: Pictures, init: Path | None
+) -> None:
+    """Write `out`/run.json: parameters, data hashes, commit, seed, threads and versions.
+
+    Args:
+        out: the run's folder.
+        settings: a dataclass with at least `seed` and `threads`.
+        shape: what fixes the net.
+        train_set: pictures learnt from.
+        validation_set: pictures chosen by.
+        init: checkpoint started from, or None.
+    """
+    if not is_dataclass(settings) or isinstance(settings, type):
+        raise TypeError("settings must be an instance of a dataclass")
+    parameters = asdict(settings)
+    card = {
+        "arch": "traynet",
+        "shape": shape,
+        "parameters": parameters,
+        "seed": parameters["seed"],
+        "threads": parameters["threads"],
+        "data": {"train": _described(train_set), "validation": _described(validation_set)},
+        "init_sha256": None if init is None else sha256_of(init),
+        "git": commit(),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+    }
+    write_atomic(out / "run.json", json.dumps(card, indent=2, sort_keys=True) + "\n")
+
+
+def commit() -> str:
+    """Return the checkout's commit, with "+" when tracked files were changed; "" outside a checkout."""
+    head = _git("rev-parse", "HEAD")
+    return head + ("+" if head and _git("status", "--porcelain", "--untracked-files=no") else "")
+
+
+def _described(pictures: Pictures) -> dict[str, Any]:
+    presets = {preset: pictures.presets.count(preset) for preset in sorted(set(pictures.presets))}
+    return {
+        "sha256": pictures.sha256,
+        "pictures": len(pictures),
+        "presets": presets,
+        "seeds": [int(pictures.seeds.min()), int(pictures.seeds.max())],
+        "labels": list(pictures.labels),
+    }
+
+
+def _git(*arguments: str) -> str:
+    try:
+        done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=20, check=False)  # noqa: S603, S607
+    except FileNotFoundError:
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""

@@ -1,0 +1,259 @@
+"""Train TrayNet on the synthetic lane: one linear script over pure functions. Read `train` from top to bottom.
+
+A run repeats: the pictures, their order and their augmentation depend on the seed and the step alone, so that a run
+that was stopped and resumed from `last.pt` ends with the same weights as one that was not. (With `minutes` the number
+of steps depends on the machine's speed; give `steps` for a run that repeats.)
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from core.errors import ConfigError, ModelError
+from models.suppression import pair_limits, suppress
+from training.augment import collate, plain_sample, varied_sample
+from training.checkpoint import load_checkpoint, load_weights, save_checkpoint
+from training.detection_scores import Found, Wanted, average_precision, class_accuracy, match
+from training.losses import Losses, detection_loss
+from training.provenance import write_run_card
+from training.synthetic_set import Pictures
+from training.traynet import TrayNet, TrayNetShape, decode_boxes, grid
+
+#: Cells that are less sure take no part in validation.
+MIN_SCORE = 0.05
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """What a run depends on, beside its pictures.
+
+    Attributes:
+        steps: optimiser steps of the whole run; None to fill `minutes` instead.
+        minutes: wall-clock budget when `steps` is None.
+        size: width and height of the net's input, multiples of 32.
+        round_steps: steps between two validations (an "epoch" of the log).
+        rate: peak learning rate; reached after `warm_up` of the run, then a cosine down to a hundredth.
+        ema: decay of the running mean of the weights that is validated and shipped.
+        threads: of torch.
+    """
+
+    seed: int = 1
+    steps: int | None = None
+    minutes: float = 30.0
+    batch: int = 16
+    size: tuple[int, int] = (320, 192)
+    round_steps: int = 250
+    rate: float = 2e-3
+    warm_up: float = 0.05
+    weight_decay: float = 0.02
+    clip_norm: float = 10.0
+    ema: float = 0.998
+    threads: int = 2
+
+    def __post_init__(self) -> None:
+        if self.size[0] % 32 or self.size[1] % 32:
+            raise ConfigError(f"size {self.size[0]}x{self.size[1]}: both must be multiples of 32")
+        if self.batch < 2 or self.round_steps < 1 or (self.steps is not None and self.steps < 1):
+            raise ConfigError("batch must be 2 or more; steps and round_steps 1 or more")
+
+
+@dataclass
+class Progress:
+    """Where a run stands; stored in `last.pt` and changed by `train` alone."""
+
+    step: int = 0
+    planned_steps: int = 0
+    spent_s: float = 0.0
+    best: float = -1.0
+
+
+def train(
+    train_set: Pictures,
+    validation_set: Pictures,
+    settings: TrainSettings,
+    out: Path,
+    init: Path | None = None,
+    resume: bool = False,
+    on_round: Callable[[Mapping[str, Any]], None] = lambda line: None,
+) -> Path:
+    """Train and return the path of the best weights.
+
+    Args:
+        train_set: pictures to learn from.
+        validation_set: pictures to choose by; same labels.
+        settings: the run.
+        out: folder that gets metrics.jsonl, run.json, last.pt and best.pt.
+        init: checkpoint whose weights to start from.
+        resume: go on from `out`/last.pt.
+        on_round: is given each line of metrics.jsonl.
+
+    Raises:
+        ModelError: the loss is not finite; names the step and its pictures.
+        ConfigError: `init` or `last.pt` belong to another net.
+    """
+    torch.set_num_threads(settings.threads)
+    torch.manual_seed(settings.seed)
+    out.mkdir(parents=True, exist_ok=True)
+    shape = TrayNetShape(classes=len(train_set.labels))
+    net: TrayNet = TrayNet(shape).to(memory_format=torch.channels_last)
+    if init is not None:
+        load_weights(net, train_set.labels, init)
+    mean_net = TrayNet(shape)
+    mean_net.load_state_dict(net.state_dict())
+    optimiser = make_optimiser(net, settings)
+    progress = Progress(planned_steps=settings.steps or settings.round_steps)
+    if resume:
+        load_checkpoint(out / "last.pt", net, mean_net, optimiser, progress, train_set.labels)
+    else:
+        (out / "metrics.jsonl").unlink(missing_ok=True)
+    write_run_card(out, settings, asdict(shape), train_set, validation_set, init)
+    cells, strides = grid(settings.size[1], settings.size[0])  # (A, 2), (A,)
+
+    started_s = time.monotonic() - progress.spent_s
+    while progress.step < progress.planned_steps:
+        sums, first = np.zeros(3), progress.step
+        last = min(first + settings.round_steps, progress.planned_steps)
+        net.train()
+        for step in range(first, last):
+            picked = batch_at(step, len(train_set), settings)
+            images, truth = collate([varied_sample(train_set, i, settings.size, rng) for i, rng in picked])
+            for group in optimiser.param_groups:
+                group["lr"] = rate_at(step / progress.planned_steps, settings)
+            raw = net(images.contiguous(memory_format=torch.channels_last))  # (B, A, 5 + C)
+            losses = detection_loss(raw, truth, cells, strides)
+            _check_finite(losses, step, [train_set.where[i].tolist() for i, _ in picked])
+            optimiser.zero_grad(set_to_none=True)
+            losses.total.backward()  # type: ignore[no-untyped-call]
+            nn.utils.clip_grad_norm_(net.parameters(), settings.clip_norm)
+            optimiser.step()
+            follow(mean_net, net, settings.ema, step)
+            sums += [float(losses.box.detach()), float(losses.objectness.detach()), float(losses.classes.detach())]
+        progress.step, progress.spent_s = last, time.monotonic() - started_s
+        if settings.steps is None:
+            progress.planned_steps = steps_that_fit(progress, settings)
+
+        scores = validate(mean_net, validation_set, settings.size)
+        box, objectness, classes = (sums / (last - first)).round(5).tolist()
+        line = {
+            "epoch": math.ceil(last / settings.round_steps),
+            "step": last,
+            "planned_steps": progress.planned_steps,
+            "spent_s": round(progress.spent_s, 1),
+            "rate": rate_at((last - 1) / progress.planned_steps, settings),
+            "loss": round(box + objectness + classes, 5),
+            "loss_box": box,
+            "loss_obj": objectness,
+            "loss_cls": classes,
+            **scores,
+        }
+        chosen_by = scores["ap50"] * scores["class_accuracy"]
+        better = chosen_by > progress.best
+        progress.best = max(progress.best, chosen_by)
+        if better:
+            save_checkpoint(out / "best.pt", net, mean_net, None, progress, train_set.labels)
+        save_checkpoint(out / "last.pt", net, mean_net, optimiser, progress, train_set.labels)
+        with (out / "metrics.jsonl").open("a", encoding="utf-8") as log:
+            log.write(json.dumps(line) + "\n")
+        on_round(line)
+    return out / "best.pt"
+
+
+def make_optimiser(net: nn.Module, settings: TrainSettings) -> torch.optim.AdamW:
+    """Build AdamW (Loshchilov & Hutter, 2019); norms and biases do not decay."""
+    decayed = [p for p in net.parameters() if p.ndim > 1]
+    free = [p for p in net.parameters() if p.ndim <= 1]
+    groups = [{"params": decayed, "weight_decay": settings.weight_decay}, {"params": free, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=settings.rate)
+
+
+def batch_at(step: int, count: int, settings: TrainSettings) -> list[tuple[int, np.random.Generator]]:
+    """Return the picture and the generator of each sample of a step.
+
+    The pictures are an endless row of shuffles of the whole set; the place in that row follows from the step, so that
+    nothing else needs saving for a resume.
+    """
+    places = range(step * settings.batch, (step + 1) * settings.batch)
+    laps = {place // count for place in places}
+    shuffles = {lap: np.random.default_rng([settings.seed, 0, lap]).permutation(count) for lap in laps}
+    return [
+        (int(shuffles[place // count][place % count]), np.random.default_rng([settings.seed, 1, place]))
+        for place in places
+    ]
+
+
+def rate_at(share: float, settings: TrainSettings) -> float:
+    """Return the learning rate after `share` (0..1) of the run."""
+    if share < settings.warm_up:
+        return settings.rate * (0.05 + 0.95 * share / settings.warm_up)
+    down = (share - settings.warm_up) / (1 - settings.warm_up)
+    return settings.rate * (0.01 + 0.99 * (1 + math.cos(math.pi * down)) / 2)
+
+
+@torch.no_grad()
+def follow(mean_net: nn.Module, net: nn.Module, decay: float, step: int) -> None:
+    """Move the running mean towards the net; quickly in the first steps."""
+    keep = min(decay, (1 + step) / (10 + step))
+    values = net.state_dict()
+    for name, mean in mean_net.state_dict().items():
+        if mean.is_floating_point():
+            mean.lerp_(values[name], 1 - keep)
+        else:
+            mean.copy_(values[name])
+
+
+def steps_that_fit(progress: Progress, settings: TrainSettings) -> int:
+    """Return how many steps the whole run has, judged by its speed so far; at least those that were made."""
+    left_s = settings.minutes * 60 - progress.spent_s
+    return progress.step + max(int(left_s * progress.step / progress.spent_s), 0)
+
+
+@torch.no_grad()
+def validate(net: TrayNet, pictures: Pictures, size: tuple[int, int], batch: int = 16) -> dict[str, float]:
+    """Return class-agnostic AP50 (all, and for each preset) and class accuracy of the net on a set."""
+    net.eval()
+    cells, strides = grid(size[1], size[0])
+    limits = pair_limits(pictures.labels, "label", 0.6)
+    outcomes = []
+    for start in range(0, len(pictures), batch):
+        samples = [plain_sample(pictures, i, size) for i in range(start, min(start + batch, len(pictures)))]
+        images, _ = collate(samples)
+        raw = net(images)
+        boxes, scores = decode_boxes(raw, cells, strides), raw[..., 4:].sigmoid()
+        for sample, b, s in zip(samples, boxes.numpy(), scores.numpy(), strict=True):
+            outcomes.append(match(_suppressed(b, s, limits), Wanted(sample.boxes, sample.classes, sample.wanted)))
+    scores_by_name = {"ap50": average_precision(outcomes) or 0.0, "class_accuracy": class_accuracy(outcomes) or 0.0}
+    for preset in sorted(set(pictures.presets)):
+        mine = [o for o, p in zip(outcomes, pictures.presets, strict=True) if p == preset]
+        scores_by_name[f"ap50_{preset}"] = average_precision(mine) or 0.0
+        scores_by_name[f"class_accuracy_{preset}"] = class_accuracy(mine) or 0.0
+    return {name: round(value, 5) for name, value in scores_by_name.items()}
+
+
+def _suppressed(boxes: NDArray[np.float32], scores: NDArray[np.float32], limits: NDArray[np.float32]) -> Found:
+    """Return what the product's suppression leaves of the cells (A, 4) and (A, 1 + C)."""
+    classes = scores[:, 1:].argmax(axis=1)
+    sure = scores[:, 0] * scores[np.arange(len(scores)), classes + 1]
+    at = np.flatnonzero(sure > MIN_SCORE)
+    at = at[np.argsort(-sure[at], kind="stable")]
+    at = at[suppress(boxes[at], limits[classes[at][:, None], classes[at][None, :]])]
+    return Found(boxes[at], sure[at], classes[at])
+
+
+def _check_finite(losses: Losses, step: int, pictures: list[Any]) -> None:
+    if not bool(torch.isfinite(losses.total)):
+        parts = f"box {losses.box.item()}, objectness {losses.objectness.item()}, classes {losses.classes.item()}"
+        raise ModelError(
+            f"step {step}: the loss is not finite ({parts}); its batch holds (roll, frame) {pictures}; "
+            "lower --rate, or look at these pictures"
+        )
