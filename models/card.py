@@ -29,13 +29,19 @@ class InputSpec(Settings):
 
     width: int = Field(gt=0, le=4096, description="Pixels across")
     height: int = Field(gt=0, le=4096, description="Pixels down")
-    layout: Literal["nchw", "nhwc", "chw"] = Field("nchw", description="Order of the axes; chw has no batch axis")
-    color: Literal["rgb", "bgr"] = Field("rgb", description="Order of the channels; mean and std follow it")
-    scale: float = Field(1.0, gt=0, description="Applied to the 0..255 values first; 1/255 is written 0.00392156863")
-    mean: Triple = Field((0.0, 0.0, 0.0), description="Subtracted after scaling")
-    std: Triple = Field((1.0, 1.0, 1.0), description="Divided by at last")
-    letterbox: Literal["topleft", "center", "stretch"] = Field("topleft", description="How a frame is fitted in")
-    pad: int = Field(114, ge=0, le=255, description="Grey value of the border")
+    layout: Literal["nchw", "nhwc", "chw"] = Field(
+        default="nchw", description="Order of the axes; chw has no batch axis"
+    )
+    color: Literal["rgb", "bgr"] = Field(default="rgb", description="Order of the channels; mean and std follow it")
+    scale: float = Field(
+        default=1.0, gt=0, description="Applied to the 0..255 values first; 1/255 is written 0.00392156863"
+    )
+    mean: Triple = Field(default=(0.0, 0.0, 0.0), description="Subtracted after scaling")
+    std: Triple = Field(default=(1.0, 1.0, 1.0), description="Divided by at last")
+    letterbox: Literal["topleft", "center", "stretch"] = Field(
+        default="topleft", description="How a frame is fitted in"
+    )
+    pad: int = Field(default=114, ge=0, le=255, description="Grey value of the border")
 
     @field_validator("std")
     @classmethod
@@ -48,9 +54,9 @@ class InputSpec(Settings):
 class OutputNames(Settings):
     """Names of the graph's outputs, for decoders that read several; unset ones are found by their shape."""
 
-    boxes: str | None = Field(None, description="Boxes")
-    scores: str | None = Field(None, description="Logits (detr) or scores (torchvision)")
-    labels: str | None = Field(None, description="Class numbers (torchvision)")
+    boxes: str | None = Field(default=None, description="Boxes")
+    scores: str | None = Field(default=None, description="Logits (detr) or scores (torchvision)")
+    labels: str | None = Field(default=None, description="Class numbers (torchvision)")
 
 
 class ModelCard(Settings):
@@ -59,35 +65,33 @@ class ModelCard(Settings):
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, coerce_numbers_to_str=True)
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$", description="Short name, lower case")
-    version: str = Field("1", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="Version of the weights")
+    version: str = Field(default="1", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="Version of the weights")
     file: str = Field(min_length=1, description="The .onnx file, relative to the card (or to the working folder)")
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256 of the .onnx file, checked on every load")
-    task: Literal["detect"] = Field("detect", description="What the model does")
+    task: Literal["detect"] = Field(default="detect", description="What the model does")
     decoder: Decoder = Field(description="How the outputs are read: yolox, yolov8, detr or torchvision")
     input: InputSpec = Field(description="What the model eats")
-    outputs: OutputNames = Field(
-        OutputNames(boxes=None, scores=None, labels=None), description="Names of the outputs, where needed"
-    )
+    outputs: OutputNames = Field(default=OutputNames(), description="Names of the outputs, where needed")
     classes: tuple[str, ...] = Field(min_length=1, description="The model's classes, in the order of its outputs")
     class_map: dict[str, str | None] | None = Field(
-        None,
+        default=None,
         description="Model class -> dish, @hand or @item; null or missing = ignored. Unset: every class is a label",
     )
-    strides: tuple[int, ...] = Field((8, 16, 32), min_length=1, description="Cell sizes of the yolox heads")
+    strides: tuple[int, ...] = Field(default=(8, 16, 32), min_length=1, description="Cell sizes of the yolox heads")
     activation: Literal["none", "sigmoid", "softmax"] = Field(
-        "none", description="What turns the class outputs into 0..1 (softmax: detr, last class is no object)"
+        default="none", description="What turns the class outputs into 0..1 (softmax: detr, last class is no object)"
     )
     class_offset: int = Field(
-        0, ge=0, description="Number of the first class in a torchvision export (1: 0 is background)"
+        default=0, ge=0, description="Number of the first class in a torchvision export (1: 0 is background)"
     )
     nms: Literal["label", "all", "none"] | None = Field(
-        None,
+        default=None,
         description="Who suppresses whom: label (same label, or nearly the same box), all, none; by decoder if unset",
     )
     licence: str = Field(min_length=1, description="Licence of the weights")
     source: str = Field(min_length=1, description="Where the weights come from")
     scores: dict[str, float | str] = Field(default_factory=dict, description="Measured figures, name -> value")
-    notes: str = Field("", description="What a person should know")
+    notes: str = Field(default="", description="What a person should know")
 
     @field_validator("classes")
     @classmethod

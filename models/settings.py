@@ -12,12 +12,18 @@ from core.settings import Settings
 class DetectorSettings(Settings):
     """Which model runs, where, and what it may report."""
 
-    card: str = Field("traynet@1", min_length=1, description="Shipped model as name@version, or a path to a model card")
-    runtime: Literal["onnx"] = Field("onnx", description="What computes the model")
-    device: str = Field(
-        "auto", pattern=r"^(auto|cpu|cuda(:\d{1,2})?)$", description="auto (a GPU if one works), cpu, cuda or cuda:N"
+    card: str = Field(
+        default="traynet@1", min_length=1, description="Shipped model as name@version, or a path to a model card"
     )
-    threads: int = Field(1, ge=1, le=64, description="CPU threads of one inference")
-    min_score: float = Field(0.1, ge=0.001, lt=1.0, description="Detections below this score are not reported")
-    nms_iou: float = Field(0.6, gt=0.0, le=1.0, description="Of two boxes of one label that overlap more, one stays")
-    max_detections: int = Field(300, ge=1, le=2000, description="Most detections of one frame, best first")
+    runtime: Literal["onnx"] = Field(default="onnx", description="What computes the model")
+    device: str = Field(
+        default="auto",
+        pattern=r"^(auto|cpu|cuda(:\d{1,2})?)$",
+        description="auto (a GPU if one works), cpu, cuda or cuda:N",
+    )
+    threads: int = Field(default=1, ge=1, le=64, description="CPU threads of one inference")
+    min_score: float = Field(default=0.1, ge=0.001, lt=1.0, description="Detections below this score are not reported")
+    nms_iou: float = Field(
+        default=0.6, gt=0.0, le=1.0, description="Of two boxes of one label that overlap more, one stays"
+    )
+    max_detections: int = Field(default=300, ge=1, le=2000, description="Most detections of one frame, best first")
