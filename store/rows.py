@@ -156,9 +156,10 @@ def checkpoint_row(checkpoint: Checkpoint) -> Row:
         "stream_key": _text(checkpoint.stream_key),
         "stream_s": float(checkpoint.stream_s),
         "frame_index": int(checkpoint.frame_index),
+        "last_track_id": int(checkpoint.last_track_id),
     }
 
 
 def checkpoint_from_row(row: Mapping[Any, Any]) -> Checkpoint:
     """Return the checkpoint of a row."""
-    return Checkpoint(row["lane_id"], row["stream_key"], row["stream_s"], row["frame_index"])
+    return Checkpoint(row["lane_id"], row["stream_key"], row["stream_s"], row["frame_index"], row["last_track_id"])

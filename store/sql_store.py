@@ -194,7 +194,11 @@ class SqlStore:
         connection.execute(
             statement.on_conflict_do_update(
                 index_elements=["lane_id", "stream_key"],
-                set_={"stream_s": new.stream_s, "frame_index": new.frame_index},
+                set_={
+                    "stream_s": new.stream_s,
+                    "frame_index": new.frame_index,
+                    "last_track_id": new.last_track_id,
+                },
                 where=new.stream_s >= checkpoints.c.stream_s,
             )
         )

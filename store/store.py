@@ -18,12 +18,14 @@ class Checkpoint:
         stream_key: the recording's content hash prefix, or the start time of a live session.
         stream_s: seconds on the stream's own time line.
         frame_index: 0-based index of the frame at `stream_s`.
+        last_track_id: highest track id given up to there, so that ids are never used twice.
     """
 
     lane_id: str
     stream_key: str
     stream_s: float
     frame_index: int
+    last_track_id: int = 0
 
 
 @dataclass(frozen=True, slots=True)

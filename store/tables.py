@@ -100,6 +100,7 @@ checkpoints = Table(
     Column("stream_key", Text, primary_key=True),
     Column("stream_s", Double, nullable=False),
     Column("frame_index", BigInteger, nullable=False),
+    Column("last_track_id", BigInteger, nullable=False),
 )
 
 #: One row per event that a publisher still has to send (`published_at_s` is null) or has sent.

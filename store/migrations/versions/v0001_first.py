@@ -32,6 +32,7 @@ def upgrade() -> None:
         sa.Column("stream_key", sa.Text, nullable=False),
         sa.Column("stream_s", sa.Double, nullable=False),
         sa.Column("frame_index", sa.BigInteger, nullable=False),
+        sa.Column("last_track_id", sa.BigInteger, nullable=False),
         sa.PrimaryKeyConstraint("lane_id", "stream_key", name="pk_checkpoints"),
     )
     op.create_table(
