@@ -1,4 +1,4 @@
-"""The run: it learns, repeats, resumes to the same weights, and stops on a broken loss. Pictures are coloured blocks."""
+"""The run learns, repeats, resumes to the same weights, and stops on a broken loss. Pictures are coloured blocks."""
 
 from __future__ import annotations
 
