@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import enum
 import sqlite3
 import time
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, StaticPool, create_engine, event, make_url, text
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy import URL, Connection, Engine, StaticPool, create_engine, event, inspect, make_url, text
+from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from core.clock import Clock, SystemClock
 from core.errors import ConfigError, StoreUnavailable
@@ -37,12 +38,14 @@ def open_store(url: str, clock: Clock | None = None) -> SqlStore:
         SchemaMismatch: the database is newer than this program, or another program's.
     """
     shown = redact_url(url)
-    parsed = _parse(url, shown)
-    engine = _sqlite(parsed, shown) if parsed.get_backend_name() == "sqlite" else _postgresql(parsed)
+    engine = _engine(url, shown)
     try:
         with told_as_store_error(shown, "open the store"):
             with engine.connect() as connection:
                 current = is_current(connection, shown)
+                if engine.dialect.name == "sqlite":
+                    # Only now that the file is known to be ours: the switch is written into it.
+                    _use_wal(connection)
             with writing(engine) as connection:
                 if not current:
                     migrate(connection, shown)
@@ -52,6 +55,44 @@ def open_store(url: str, clock: Clock | None = None) -> SqlStore:
         engine.dispose()
         raise
     return SqlStore(engine, shown, clock or SystemClock())
+
+
+class SchemaState(enum.StrEnum):
+    """What `open_store` would find: no database yet, one to migrate, one to use as it is."""
+
+    ABSENT = "absent"
+    OLDER = "older"
+    CURRENT = "current"
+
+
+def look_at_store(url: str) -> SchemaState:
+    """Return the state of the store at `url` without changing anything. Raises what `open_store` raises."""
+    shown = redact_url(url)
+    path = sqlite_path(url)
+    if path is not None and not path.exists():
+        return SchemaState.ABSENT
+    engine = _engine(url, shown)
+    try:
+        with told_as_store_error(shown, "look at the store"), engine.connect() as connection:
+            if is_current(connection, shown):
+                return SchemaState.CURRENT
+            present = inspect(connection).has_table(VERSION_TABLE)
+            return SchemaState.OLDER if present else SchemaState.ABSENT
+    finally:
+        engine.dispose()
+
+
+def sqlite_path(url: str) -> Path | None:
+    """Return the file of an SQLite url, or None for memory and for servers. Raises ConfigError."""
+    parsed = _parse(url, redact_url(url))
+    if parsed.get_backend_name() != "sqlite" or not parsed.database or parsed.database == ":memory:":
+        return None
+    return Path(parsed.database.removeprefix("file:"))
+
+
+def _engine(url: str, shown: str) -> Engine:
+    parsed = _parse(url, shown)
+    return _sqlite(parsed, shown) if parsed.get_backend_name() == "sqlite" else _postgresql(parsed)
 
 
 def _parse(url: str, shown: str) -> URL:
@@ -99,21 +140,25 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
     connection.execute("PRAGMA foreign_keys = ON")
     # INSERT OR REPLACE deletes without asking the delete trigger unless triggers are recursive.
     connection.execute("PRAGMA recursive_triggers = ON")
-    _use_wal(connection)
     connection.execute("PRAGMA synchronous = FULL")
 
 
-def _use_wal(connection: sqlite3.Connection) -> None:
+def _use_wal(connection: Connection) -> None:
     """Switch to write-ahead logging; SQLite does not apply the busy time-out to this switch, so wait for it here."""
+    connection.rollback()
+    cursor = connection.connection.cursor()
     give_up_s = time.monotonic() + BUSY_TIMEOUT_S
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            return
-        except sqlite3.OperationalError as err:
-            if "locked" not in str(err) or time.monotonic() > give_up_s:
-                raise
-            time.sleep(0.02)
+    try:
+        while True:
+            try:
+                cursor.execute("PRAGMA journal_mode = WAL")
+                return
+            except sqlite3.OperationalError as err:
+                if "locked" not in str(err) or time.monotonic() > give_up_s:
+                    raise DBAPIError.instance("PRAGMA journal_mode", None, err, sqlite3.Error) from err
+                time.sleep(0.02)
+    finally:
+        cursor.close()
 
 
 def _begin_sqlite(connection: Connection) -> None:

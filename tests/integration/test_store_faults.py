@@ -15,7 +15,7 @@ from sqlalchemy import event
 
 from core.clock import SystemClock
 from core.errors import ConfigError, SchemaMismatch, StoreUnavailable
-from store.engine import open_store
+from store.engine import SchemaState, look_at_store, open_store
 from store.spool import Spool, SpoolState
 from store.store import Checkpoint
 from tests.postgres import OwnServer, own_server
@@ -43,6 +43,34 @@ def test_a_file_that_is_no_database_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(SchemaMismatch, match="not a Traylane database"):
         open_store(f"sqlite:///{path}")
     assert path.read_text().startswith("shopping list")
+
+
+def test_another_programs_file_keeps_its_bytes(tmp_path: Path) -> None:
+    path = tmp_path / "other.db"
+    with sqlite3.connect(path) as other:
+        other.execute("CREATE TABLE recipes (name TEXT)")
+    other.close()
+    before = path.read_bytes()
+    for look in (open_store, look_at_store):
+        with pytest.raises(SchemaMismatch, match="it holds recipes of another program"):
+            look(f"sqlite:///{path}")
+    assert path.read_bytes() == before
+    assert os.listdir(tmp_path) == ["other.db"]
+
+
+def test_looking_changes_nothing(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/deep/lane.db"
+    assert look_at_store(url) is SchemaState.ABSENT
+    assert os.listdir(tmp_path) == []
+    open_store(url).close()
+    assert look_at_store(url) is SchemaState.CURRENT
+
+
+def test_the_journal_is_written_ahead(tmp_path: Path) -> None:
+    open_store(f"sqlite:///{tmp_path}/lane.db").close()
+    with sqlite3.connect(tmp_path / "lane.db") as plain:
+        assert plain.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    plain.close()
 
 
 def test_a_folder_or_a_file_in_the_way(tmp_path: Path) -> None:
@@ -79,7 +107,7 @@ def test_a_full_disk_rolls_back_and_goes_on(tmp_path: Path) -> None:
 _FILL = """
 import signal, sys
 from core.errors import StoreUnavailable
-from store.engine import open_store
+from store.engine import SchemaState, look_at_store, open_store
 from tests.store_records import make_bill, make_event
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 store = open_store(sys.argv[1])
