@@ -1,0 +1,101 @@
+"""What an object is, from everything that was seen of it.
+
+Each matched detection gives a likelihood for each class and for *unknown* (none of them). Their logarithms are averaged
+over the whole life of the object, each weighted by how new the view is and by how much of the object was visible; the
+average is then sharpened by the number of *independent* views:
+
+    posterior = softmax((1 + views) * sum(w log p) / sum(w) + inertia of the label that is shown)
+
+Thirty equal frames of a dish at rest are one view, not thirty: a view counts as new after `view_s` seconds or a
+movement by `view_shift` sizes. Nothing is forgotten, so a long wrong glance cannot outvote a longer right one. The
+inertia keeps the shown label from flickering between two that are equally likely.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tracker.kalman import Floats
+from tracker.observations import Observations
+from tracker.settings import TrackerSettings
+from tracker.table import Rows, TrackTable
+
+#: More independent views than this do not make a posterior sharper: detectors err alike again and again.
+MOST_VIEWS = 10.0
+#: Log odds by which another label must win before the shown one changes.
+INERTIA = float(np.log(3.0))
+#: No class is ever impossible.
+FLOOR = 1e-4
+#: Share of a detection's doubt that goes to *unknown*; the rest is spread over the other classes.
+UNKNOWN_SHARE = 0.4
+
+
+class ClassEvidence:
+    """Reads class likelihoods off detections and keeps the sums in the track table.
+
+    Args:
+        classes: number C of classes.
+        settings: see there.
+    """
+
+    def __init__(self, classes: int, settings: TrackerSettings) -> None:
+        self._classes = classes
+        self._settings = settings
+
+    def likelihoods(self, seen: Observations, columns: Rows) -> Floats:
+        """Return the class likelihoods (K, C + 1) of the detections `columns`; the last column is *unknown*."""
+        classes = self._classes
+        if seen.class_probs is not None:
+            known = seen.class_probs[columns].astype(np.float64)
+            unknown = np.maximum(1.0 - known.sum(axis=1, keepdims=True), FLOOR)
+            table = np.concatenate([known, unknown], axis=1)
+            return np.asarray(np.maximum(table, FLOOR))
+        sure = seen.scores[columns] * self._settings.reliability
+        doubt = 1.0 - sure
+        table = np.empty((len(columns), classes + 1))
+        table[:] = (doubt * (1.0 - UNKNOWN_SHARE) / max(classes - 1, 1))[:, None]
+        table[:, classes] = doubt * UNKNOWN_SHARE
+        table[np.arange(len(columns)), seen.class_ids[columns]] = sure
+        return np.asarray(np.maximum(table, FLOOR))
+
+    def add(self, table: TrackTable, rows: Rows, seen: Observations, columns: Rows, elapsed_s: Floats) -> None:
+        """Add the detections `columns` to the tracks `rows`.
+
+        Args:
+            table: the tracks; already updated to this frame.
+            rows: (K,) tracks.
+            seen: the frame.
+            columns: (K,) detections.
+            elapsed_s: (K,) seconds since each track was matched before.
+        """
+        if not len(rows):
+            return
+        mean = table.motion.mean[rows]
+        moved = np.hypot(mean[:, 0] - table.viewed[rows, 0], mean[:, 1] - table.viewed[rows, 1])
+        size = np.sqrt(mean[:, 2] * mean[:, 3])
+        moved_views = np.where(moved > 0.1 * size, moved / (self._settings.view_shift * size), 0.0)
+        new = np.minimum(elapsed_s / self._settings.view_s + moved_views, 1.0)
+        weight = np.maximum(new, 1e-3) * np.maximum(1.0 - table.covered[rows], 0.05) ** 2
+        table.log_likelihood[rows] += weight[:, None] * np.log(self.likelihoods(seen, columns))
+        table.weight[rows] += weight
+        table.views[rows] = np.minimum(table.views[rows] + new, MOST_VIEWS)
+        fresh = rows[moved_views > 0.0]
+        table.viewed[fresh] = table.motion.mean[fresh, :2]
+
+    def posterior(self, table: TrackTable) -> Floats:
+        """Return the class posterior (N, C + 1) of all tracks and let them hold the most probable label."""
+        count = len(table)
+        if not count:
+            return np.zeros((0, self._classes + 1))
+        sharp = (1.0 + table.views) / np.maximum(table.weight, 1e-9)
+        logits = table.log_likelihood * sharp[:, None]
+        lines = np.arange(count)
+        shown = table.held < self._classes
+        logits[lines, table.held] += np.where(shown, INERTIA, 0.0)
+        logits -= logits.max(axis=1, keepdims=True)
+        odds = np.exp(logits)
+        held: NDArray[np.int64] = odds[:, : self._classes].argmax(axis=1)
+        table.held[:] = np.where(table.weight > 0.0, held, table.held)
+        posterior: Floats = odds / odds.sum(axis=1, keepdims=True)
+        return posterior

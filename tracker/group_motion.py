@@ -1,0 +1,78 @@
+"""Trays: what lies on one moves together, and when the camera or a tray is pushed, everything jumps alike."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tracker.association import similar_size
+from tracker.kalman import Floats
+from tracker.table import Mask
+
+#: A pair of detection and track agrees with a shift when it is this close after it, in box sides.
+AGREEMENT = 0.12
+#: No shift of more box sides than this is thought of.
+LONGEST_JUMP = 2.5
+#: How alike in size two boxes must be to vote.
+SIZE_TOLERANCE = 0.3
+#: Neighbours that move slower than this (sizes/s) are at rest.
+AT_REST = 0.1
+
+
+def common_shift(mean: Floats, measured: Floats) -> Floats | None:
+    """Find the one displacement that carries most tracks onto detections, by vote.
+
+    Every pair of alike size proposes its displacement; the proposal wins that brings most tracks close to a detection
+    of their size, and among equals the shortest. It must carry at least half the tracks, two at the least, and more
+    than standing still does.
+
+    Args:
+        mean: (N, 4) centre x, centre y, width, height of the tracks that were just seen.
+        measured: (M, 4) the same of the detections.
+
+    Returns:
+        The displacement (2,) in pixels, or None.
+    """
+    if len(mean) < 2 or len(measured) < 2:
+        return None
+    alike = similar_size(mean[:, 2:], measured[:, 2:], SIZE_TOLERANCE)
+    step = measured[None, :, :2] - mean[:, None, :2]
+    sides = mean[:, None, 2:]
+    possible = alike & (np.abs(step) < LONGEST_JUMP * sides).all(axis=2)
+    proposals = np.concatenate([np.zeros((1, 2)), step[possible]])
+    off = np.abs(step[None] - proposals[:, None, None, :]) < AGREEMENT * sides[None]
+    agrees = off.all(axis=3) & alike[None]
+    votes = agrees.any(axis=2).sum(axis=1)
+    order = np.lexsort((np.hypot(proposals[:, 0], proposals[:, 1]), -votes))
+    best = order[0]
+    if best == 0 or votes[best] <= votes[0] or votes[best] < max(2, 0.5 * len(mean)):
+        return None
+    carried: Floats = np.median(step[agrees[best]], axis=0)
+    return carried
+
+
+def neighbours_velocity(mean: Floats, rate: Floats, seen: Mask, hidden: Mask, reach: float) -> tuple[Floats, Mask]:
+    """Return the median velocity of the seen neighbours of each hidden track.
+
+    Args:
+        mean: (N, 4) centre x, centre y, width, height.
+        rate: (N, 2) velocity, pixels/s.
+        seen: (N,) tracks that were matched in this frame.
+        hidden: (N,) tracks to answer for; K of them.
+        reach: how far away a neighbour may be, sizes of the hidden object.
+
+    Returns:
+        Velocity (K, 2) in pixels/s, and whether there were at least two neighbours (K,).
+    """
+    rows, others = np.flatnonzero(hidden), np.flatnonzero(seen)
+    velocity, known = np.zeros((len(rows), 2)), np.zeros(len(rows), dtype=bool)
+    if len(others) < 2:
+        return velocity, known
+    for k, row in enumerate(rows):
+        size = float(np.sqrt(mean[row, 2] * mean[row, 3]))
+        away = np.hypot(mean[others, 0] - mean[row, 0], mean[others, 1] - mean[row, 1])
+        near = others[away < reach * size]
+        if len(near) >= 2:
+            known[k] = True
+            middle = np.median(rate[near], axis=0)
+            velocity[k] = middle if np.hypot(*middle) > AT_REST * size else 0.0
+    return velocity, known
