@@ -75,29 +75,37 @@ def take_first_ending(
 
 
 def match_lines(stays: Sequence[Stay], items: Sequence[TruthItem]) -> Matching:
-    """Pair our lines with true items of the same dish by the Track 4 rule."""
+    """Pair our lines with true items of the same dish by the Track 4 rule.
+
+    A line that was taken off and came back may match a second stay of its object. Where there is none it is
+    still the one line on the bill, and no duplicate: each line is left over at most once, and only if no stay
+    of it matched.
+    """
     pairs: list[tuple[int, int]] = []
     for dish in sorted({stay.dish for stay in stays} & {item.dish for item in items}):
         points = [(stay.t_s, i) for i, stay in enumerate(stays) if stay.dish == dish]
         intervals = [(item.t_in_s, item.t_out_s, i) for i, item in enumerate(items) if item.dish == dish]
         pairs += take_first_ending(points, intervals)
-    return _leftovers(pairs, len(stays), len(items))
+    return _leftovers(pairs, stays, len(items))
 
 
 def match_any_dish(stays: Sequence[Stay], items: Sequence[TruthItem], exact: Matching) -> Matching:
     """Pair what `exact` left over, now without regard to the dish: a pair here is a confusion of two dishes."""
     points = [(stays[i].t_s, i) for i in exact.stays_left]
     intervals = [(items[i].t_in_s, items[i].t_out_s, i) for i in exact.items_left]
-    return _leftovers([*exact.pairs, *take_first_ending(points, intervals)], len(stays), len(items))
+    return _leftovers([*exact.pairs, *take_first_ending(points, intervals)], stays, len(items))
 
 
-def _leftovers(pairs: Sequence[tuple[int, int]], stays: int, items: int) -> Matching:
+def _leftovers(pairs: Sequence[tuple[int, int]], stays: Sequence[Stay], items: int) -> Matching:
     used_stays, used_items = {s for s, _ in pairs}, {i for _, i in pairs}
-    return Matching(
-        tuple(sorted(pairs)),
-        tuple(i for i in range(stays) if i not in used_stays),
-        tuple(i for i in range(items) if i not in used_items),
-    )
+    known = {(stays[i].bill_id, stays[i].line) for i in used_stays}
+    stays_left = []
+    for i, stay in enumerate(stays):
+        if i not in used_stays and (stay.bill_id, stay.line) not in known:
+            known.add((stay.bill_id, stay.line))
+            stays_left.append(i)
+    items_left = tuple(i for i in range(items) if i not in used_items)
+    return Matching(tuple(sorted(pairs)), tuple(stays_left), items_left)
 
 
 def match_bills(spans: Sequence[tuple[float, float]], trays: Sequence[TruthBill]) -> tuple[list[int | None], list[int]]:

@@ -68,11 +68,16 @@ def cart_accuracy(ours: Sequence[Vector], true: Sequence[Vector]) -> float | Non
     return sum(dict(p) == dict(g) for p, g in zip(ours, true, strict=True)) / len(true)
 
 
-def average_count_distance(ours: Sequence[Vector], true: Sequence[Vector]) -> float | None:
-    """Return ACD = (1/N) Σ_i Σ_k |P[i,k] − G[i,k]|: wrong items per tray."""
-    if not true:
-        return None
-    return sum(distance(p, g) for p, g in zip(ours, true, strict=True)) / len(true)
+def average_count_distance(ours: Sequence[Vector], true: Sequence[Vector], trays: int | None = None) -> float | None:
+    """Return ACD = (1/N) Σ_i Σ_k |P[i,k] − G[i,k]|: wrong items per tray.
+
+    Args:
+        ours: P.
+        true: G.
+        trays: N where rows for bills without a tray are among them; all rows by default.
+    """
+    count = len(true) if trays is None else trays
+    return sum(distance(p, g) for p, g in zip(ours, true, strict=True)) / count if count else None
 
 
 def distance(ours: Vector, true: Vector) -> int:
@@ -112,17 +117,19 @@ class Money:
     under: float
 
 
-def money_error(charged: Sequence[float], due: Sequence[float]) -> Money | None:
+def money_error(charged: Sequence[float], due: Sequence[float], trays: int | None = None) -> Money | None:
     """Return the money error of bills. `absolute` = `over` + `under`, `signed` = `over` − `under`.
 
     Args:
         charged: our totals, one per tray.
         due: the true totals.
+        trays: how many trays to share the error among; one per total by default.
     """
-    if not due:
+    count = len(due) if trays is None else trays
+    if not count:
         return None
     error = np.asarray(charged, dtype=np.float64) - np.asarray(due, dtype=np.float64)
-    over, under = float(np.maximum(error, 0).mean()), float(np.maximum(-error, 0).mean())
+    over, under = float(np.maximum(error, 0).sum()) / count, float(np.maximum(-error, 0).sum()) / count
     return Money(signed=over - under, absolute=over + under, over=over, under=under)
 
 

@@ -12,8 +12,8 @@ from replay.truth import Truth, TruthBill, TruthItem
 from replay.uncertainty import wilson
 
 
-def stay(dish: str, t_s: float, confidence: float = 1.0) -> Stay:
-    return Stay("b", t_s, 1, dish, t_s, t_s + 1, False, confidence)
+def stay(dish: str, t_s: float, confidence: float = 1.0, line: float | None = None) -> Stay:
+    return Stay("b", t_s if line is None else line, 1, dish, t_s, t_s + 1, False, confidence)
 
 
 def test_each_line_takes_the_free_interval_that_ends_first() -> None:
@@ -27,6 +27,18 @@ def test_a_duplicate_line_is_a_false_positive() -> None:
     counts = metrics.count_lines(match_lines([stay("tea", 1), stay("tea", 2)], [TruthItem("tea", 0, 5)]))
     assert (counts.tp, counts.fp, counts.fn) == (1, 1, 0)
     assert counts.f1 == pytest.approx(2 / 3)
+
+
+def test_a_line_that_comes_back_is_no_duplicate_but_may_match_a_second_stay() -> None:
+    stays = [stay("tea", 1, line=1), stay("tea", 3, line=1), stay("pie", 1, line=2), stay("pie", 9, line=2)]
+    items = [TruthItem("tea", 0, 5), TruthItem("pie", 0, 5), TruthItem("pie", 8, 12)]
+    counts = metrics.count_lines(match_lines(stays, items))
+    assert (counts.tp, counts.fp, counts.fn) == (3, 0, 0)
+
+
+def test_a_ghost_that_flickers_is_one_false_positive() -> None:
+    counts = metrics.count_lines(match_lines([stay("tea", 1, line=1), stay("tea", 3, line=1)], []))
+    assert (counts.tp, counts.fp, counts.fn) == (0, 1, 0)
 
 
 def test_the_wrong_dish_or_time_is_both_a_false_positive_and_a_miss() -> None:
