@@ -21,9 +21,10 @@ FOLDER = Path(__file__).resolve().parent
 
 HEAD = """# The configuration file
 
-One YAML file holds all settings (`traylane run --config lane.yaml`). A key that nobody knows is an error, and an error names file, line
-and key. `${NAME}` is taken from the environment, `${NAME:-default}` too where it may be missing: keep secrets there. Editors complete and
-check the file with `docs/lane.schema.json`. This page is generated from the settings models (`make docs`).
+One YAML file holds all settings (`traylane run --config lane.yaml`). A key that nobody knows is an error, and an
+error names file, line and key. `${NAME}` is taken from the environment, `${NAME:-default}` too where it may be
+missing: keep secrets there. Editors complete and check the file with `docs/lane.schema.json`. This page is generated
+from the settings models (`make docs`).
 """
 
 
