@@ -6,6 +6,7 @@ This is the only file that talks to FFmpeg for reading. It keeps no clock and no
 from __future__ import annotations
 
 import logging
+import time
 from collections import Counter
 from collections.abc import Iterator
 from fractions import Fraction
@@ -21,8 +22,8 @@ from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from core.errors import SourceError, SourceOpenError, SourceUnusable
-from streams.av_errors import Kind, opening_error
+from core.errors import SourceError, SourceUnusable
+from streams.av_errors import Kind, opening_error, timed_out
 from streams.source import SourceSettings
 
 _LOG = logging.getLogger(__name__)
@@ -119,11 +120,18 @@ class VideoReader:
             options, form = {k: v for k, v in parse_qsl(query) if k in _DEVICE_OPTIONS}, "v4l2"
         elif self.kind == "rtsp":
             options = _rtsp_options(settings)
+        began_s = time.monotonic()
         try:
-            container = av.open(url, format=form, options=options, timeout=timeout)
+            return av.open(url, format=form, options=options, timeout=timeout)
         except (av_error.FFmpegError, OSError) as err:
-            raise opening_error(err, self.shown_url, self.kind, self._timeout_s) from _without_address(err)
-        return container
+            if timeout is not None and self._late(began_s):
+                # An interrupted hand-shake shows up as nonsense from the camera; it is a time-out all the same.
+                raise timed_out(self.shown_url, self._timeout_s) from _without_address(err)
+            raise opening_error(err, self.shown_url, self.kind, url, self._timeout_s) from _without_address(err)
+
+    def _late(self, began_s: float) -> bool:
+        """Whether the time-out was used up since `began_s`, but for a rounding error."""
+        return time.monotonic() - began_s > 0.99 * self._timeout_s
 
     def _video_stream(self) -> VideoStream:
         streams = [s for s in self._container.streams.video if not s.disposition & Disposition.attached_pic]
@@ -156,9 +164,14 @@ class VideoReader:
         faults, ended = 0, False
         while not ended:
             try:
+                asked_s = time.monotonic()
                 for packet in self._container.demux(self._stream):
+                    if self.kind != "file" and self._late(asked_s):
+                        # FFmpeg gives what it still had when it times out, and would wait once more.
+                        raise timed_out(self.shown_url, self._timeout_s)
                     faults = 0
                     yield from self._decode(packet)
+                    asked_s = time.monotonic()
                 ended = True
             except (av_error.FFmpegError, OSError) as err:
                 faults += 1
@@ -190,9 +203,8 @@ class VideoReader:
         return self._container.duration / 1e6 if self._container.duration else None
 
     def _broken(self, err: Exception) -> SourceError:
-        error = opening_error(err, self.shown_url, self.kind, self._timeout_s)
-        if isinstance(error, SourceError) and not isinstance(error, SourceOpenError):
-            return error
+        if isinstance(err, av_error.ExitError | TimeoutError):
+            return timed_out(self.shown_url, self._timeout_s)
         reason = getattr(err, "strerror", None) or type(err).__name__
         return SourceError(f"{self.shown_url}: the stream broke: {reason}")
 
@@ -247,8 +259,9 @@ class VideoReader:
 
 
 def _rtsp_options(settings: SourceSettings) -> dict[str, str]:
-    # A lane must be back seconds after its camera: do not listen for long only to guess the frame rate.
-    options = {"fflags": "nobuffer", "analyzeduration": "1000000", "probesize": "500000", "fpsprobesize": "0"}
+    # A lane must be back seconds after its camera: do not listen for long (µs) only to guess the frame rate.
+    # "nobuffer" must stay away: it throws the probed packets away, and with them the first key picture.
+    options = {"analyzeduration": "200000", "fpsprobesize": "0"}
     if settings.transport == "auto":
         return options | {"rtsp_transport": "tcp+udp", "rtsp_flags": "prefer_tcp"}
     return options | {"rtsp_transport": settings.transport}
