@@ -28,10 +28,10 @@ SLOW_CAMERA_STEP_S = 0.1
 def confirmable(table: TrackTable, settings: TrackerSettings) -> Mask:
     """Return which tentative tracks (N,) have been seen enough to count."""
     step_s = table.age_s / np.maximum(table.frames - 1, 1)
-    enough = table.hits >= np.where(step_s >= SLOW_CAMERA_STEP_S, 2, 3)
-    if settings.confirm_s == 0.0:
-        enough = table.hits >= 2
-    enough &= (table.age_s >= settings.confirm_s - 1e-6) & (table.hits >= settings.confirm_share * table.frames)
+    least = np.where((step_s >= SLOW_CAMERA_STEP_S) | (settings.confirm_s == 0.0), 2, 3)
+    often = (table.hits >= least) & (table.hits >= settings.confirm_share * table.frames)
+    rarely = (table.hits >= settings.confirm_hits) & (table.hits >= 0.5 * settings.confirm_share * table.frames)
+    enough = (often | rarely) & (table.age_s >= settings.confirm_s - 1e-6)
     ready: Mask = enough & (table.state == TENTATIVE) & (table.unseen_s == 0.0)
     return ready
 

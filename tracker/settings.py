@@ -67,7 +67,10 @@ class TrackerSettings(Settings):
     # Life
     confirm_s: float = Field(default=0.15, ge=0, description="a track counts when it was seen over this time")
     confirm_share: float = Field(
-        default=0.25, ge=0, le=1, description="and in at least this share of the frames of its life"
+        default=0.5, ge=0, le=1, description="and in at least this share of the frames of its life"
+    )
+    confirm_hits: int = Field(
+        default=5, ge=2, description="or, where the detector misses much, so many times in half that share"
     )
     tentative_s: float = Field(
         default=0.3, gt=0, description="a tentative track that is not seen for this long is dropped"
