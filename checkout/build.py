@@ -1,0 +1,183 @@
+"""From the configuration to objects that run: the only file that names concrete classes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from checkout.config import LaneConfig, LoadedConfig, load_config
+from checkout.lane import Lane
+from checkout.menu import Menu, load_menu
+from checkout.pipeline import Pipeline
+from checkout.policy import Policy
+from checkout.presence import FrameSize
+from checkout.zones import Zone, make_zones
+from core.clock import Clock
+from core.errors import ConfigError
+from models.bare_onnx import find_model
+from models.batching import share
+from models.detector import Detector
+from models.device import find_device
+from models.ort_detector import OrtDetector
+from models.settings import DetectorSettings
+from store.engine import open_store
+from store.spool import Spool
+from store.store import Store
+from streams.factory import make_source
+from streams.source import Source, SourceSettings, content_key
+from tracker.tracker import MultiObjectTracker
+
+#: The configuration that is in force when none is given: our own detector, the whole frame as the tray zone, demo menu.
+DEFAULT_CONFIG = Path(__file__).resolve().parent.parent / "configs" / "lane.yaml"
+
+
+def default_config() -> LoadedConfig:
+    """Return the shipped configuration."""
+    return load_config(DEFAULT_CONFIG)
+
+
+def build_menu(config: LoadedConfig) -> Menu:
+    """Read the menu that the configuration names.
+
+    Raises:
+        ConfigError: the menu file is missing or wrong.
+    """
+    return load_menu(config.find(config.site.menu.file, "menu.file"))
+
+
+def build_detector(config: LoadedConfig, settings: DetectorSettings | None = None) -> Detector:
+    """Load the detector; lanes may share it.
+
+    Args:
+        config: names the model and tells where relative paths start.
+        settings: used instead of the configuration's.
+
+    Raises:
+        ModelError: the model is missing, or is not what its card says.
+    """
+    wanted = settings or config.site.models.detector
+    card = find_model(wanted.card, config.folder)
+    return share(OrtDetector(card, wanted, find_device(wanted.device)))
+
+
+def build_zones(lane: LaneConfig) -> tuple[Zone, ...]:
+    """Return the zones of a lane."""
+    return make_zones(lane.zones)
+
+
+def stream_key_for(source: Source, settings: SourceSettings, clock: Clock) -> str:
+    """Return what names a stream: a recording's content, or the moment at which a live session starts.
+
+    >>> from types import SimpleNamespace
+    >>> from core.clock import ManualClock
+    >>> stream_key_for(SimpleNamespace(live=True), SourceSettings(url="rtsp://camera/1"), ManualClock(12.5))
+    'live-12.500000'
+    """
+    if source.live:
+        return f"live-{clock.utc_s():.6f}"
+    path = Path(settings.url)
+    if path.is_file():
+        return content_key(path)
+    return hashlib.sha256(settings.url.encode()).hexdigest()[:16]
+
+
+def build_pipeline(
+    config: LoadedConfig, lane_id: str, stream_key: str, clock: Clock, detector: Detector, menu: Menu | None = None
+) -> Pipeline:
+    """Return the pipeline of a lane.
+
+    Args:
+        config: has the lane.
+        lane_id: which one.
+        stream_key: see `stream_key_for`.
+        clock: for stage times.
+        detector: may be shared.
+        menu: read from the configuration when not given.
+
+    Raises:
+        ConfigError: no such lane, or the menu file is wrong.
+        ModelMismatch: the menu does not know the model's labels.
+    """
+    lane_id, lane = config.lane(lane_id)
+    known = menu or build_menu(config)
+    known.check_labels(detector.labels, detector.name)
+    zones = build_zones(lane)
+    lowest = max(lane.tracker.low_score, lane.detect.min_score)
+    tracker_settings = lane.tracker.model_copy(update={"low_score": lowest})
+
+    def make_tracker(size: FrameSize) -> MultiObjectTracker:
+        return MultiObjectTracker(tracker_settings, detector.labels, size)
+
+    def make_policy() -> Policy:
+        return Policy(lane_id, stream_key, lane.checkout, zones, known)
+
+    return Pipeline(lane_id, stream_key, detector, make_tracker, make_policy, clock, config.sha256)
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """All lanes of one process with what they share."""
+
+    config: LoadedConfig
+    lanes: dict[str, Lane]
+    menu: Menu
+    detector: Detector
+    store: Store
+    spools: tuple[Spool, ...]
+
+    def close(self) -> None:
+        """Let go of the store and the model, after the lanes have stopped."""
+        for spool in self.spools:
+            spool.close()
+        self.store.close()
+        self.detector.close()
+
+
+def build_site(config: LoadedConfig, clock: Clock, open_stores: Callable[[str, Clock], Store] = open_store) -> Site:
+    """Build every lane of a configuration, not started. Everything that can be wrong is found here, before any thread.
+
+    Raises:
+        ConfigError: a lane has no source, or the menu is wrong.
+        ModelError: the detector cannot be used.
+        StoreError: the store cannot be opened.
+    """
+    for lane_id, lane in config.site.lanes.items():
+        if lane.source is None:
+            raise ConfigError(f"{config.name}: lanes.{lane_id}: required key source is missing; give its url")
+    menu = build_menu(config)
+    detector = build_detector(config)
+    menu.check_labels(detector.labels, detector.name)
+    store = open_stores(config.site.store.url, clock)
+    spools: list[Spool] = []
+    lanes: dict[str, Lane] = {}
+    try:
+        for lane_id in config.site.lanes:
+            settings = config.site.store
+            spool = Spool(store, settings.spool / f"{lane_id}.jsonl", clock, settings.spool_events)
+            spools.append(spool)
+            lanes[lane_id] = build_lane(config, lane_id, clock, detector, menu, spool)
+    except BaseException:
+        for spool in spools:
+            spool.close()
+        store.close()
+        detector.close()
+        raise
+    return Site(config, lanes, menu, detector, store, tuple(spools))
+
+
+def build_lane(config: LoadedConfig, lane_id: str, clock: Clock, detector: Detector, menu: Menu, spool: Spool) -> Lane:
+    """Return one lane, not started.
+
+    Raises:
+        ConfigError: the lane has no source, or the source's parameters are wrong.
+    """
+    lane_id, lane = config.lane(lane_id)
+    if lane.source is None:
+        raise ConfigError(f"{config.name}: lanes.{lane_id}: required key source is missing; give its url")
+    source = make_source(lane.source, lane_id, clock)
+    key = stream_key_for(source, lane.source, clock)
+    pipeline = build_pipeline(config, lane_id, key, clock, detector, menu)
+    detect = lane.detect
+    return Lane(source, pipeline, spool, menu, clock, lane.backoff, detect.fps, detect.buffer_frames)

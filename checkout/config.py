@@ -1,0 +1,170 @@
+"""The whole configuration file: each package's own frozen settings, composed. See docs/config.md."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import Field, field_validator, model_validator
+
+from checkout.settings import CheckoutSettings
+from checkout.zones import WHOLE_FRAME, ZoneSettings
+from core.errors import ConfigError
+from core.settings import Settings, load_settings
+from models.settings import DetectorSettings
+from streams.reconnect import BackoffSettings
+from streams.source import SourceSettings
+from tracker.settings import TrackerSettings
+
+_NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
+
+
+class SiteSettings(Settings):
+    """The place."""
+
+    name: str = Field(default="site", min_length=1, max_length=100, description="What people call this place")
+
+
+class StoreSettings(Settings):
+    """Where events and bills go."""
+
+    url: str = Field(
+        default="sqlite:///var/traylane.db",
+        min_length=1,
+        description="sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE",
+    )
+    spool: Path = Field(
+        default=Path("var/spool"), description="Folder in which events wait while the store is away, one file per lane"
+    )
+    spool_events: int = Field(default=100_000, ge=100, description="How many events may wait per lane")
+
+
+class WebSettings(Settings):
+    """Where the pages are served: on loopback, since there are no accounts yet."""
+
+    host: str = Field(default="127.0.0.1", min_length=1, description="Address to listen on; there is no log-in yet")
+    port: int = Field(default=8080, ge=0, le=65535, description="TCP port; 0 takes any free one")
+    trusted_network: bool = Field(
+        default=False, description="Allow an address beyond loopback: in a container whose port is published on loopback"
+    )
+
+    @model_validator(mode="after")
+    def _loopback(self) -> WebSettings:
+        if not self.trusted_network and self.host not in {"127.0.0.1", "localhost", "::1"}:
+            raise ValueError(f"host {self.host!r} is not loopback, and there are no accounts yet; use 127.0.0.1")
+        return self
+
+
+class ModelsSettings(Settings):
+    """Which models run."""
+
+    detector: DetectorSettings = Field(default=DetectorSettings(), description="The detector of all lanes")
+
+
+class MenuFileSettings(Settings):
+    """Which menu is served."""
+
+    file: Path = Field(
+        default=Path("menu.yaml"), description="Menu file; looked for beside this file, then in the working folder"
+    )
+
+
+class DetectSettings(Settings):
+    """How much of a lane's stream is looked at."""
+
+    fps: float | None = Field(
+        default=None, gt=0, le=240, description="Decide at most so many frames a second; all if unset"
+    )
+    min_score: float = Field(default=0.1, ge=0, lt=1, description="Detections below this score are not tracked")
+    buffer_frames: int = Field(default=2, ge=1, le=64, description="Frames that may wait for the model")
+
+
+class LaneConfig(Settings):
+    """One lane."""
+
+    source: SourceSettings | None = Field(default=None, description="Its camera; may be left out for replays")
+    backoff: BackoffSettings = Field(default=BackoffSettings(), description="How a lost camera is tried again")
+    detect: DetectSettings = Field(default=DetectSettings(), description="How much is looked at")
+    tracker: TrackerSettings = Field(default=TrackerSettings(), description="What is assumed about the objects' motion")
+    zones: dict[str, ZoneSettings] = Field(
+        default={"tray": ZoneSettings(polygon=WHOLE_FRAME)}, description="By name; at least one has the role tray"
+    )
+    checkout: CheckoutSettings = Field(default=CheckoutSettings(), description="Thresholds of the bill")
+
+    @field_validator("zones")
+    @classmethod
+    def _has_tray(cls, zones: dict[str, ZoneSettings]) -> dict[str, ZoneSettings]:
+        if not any(zone.role == "tray" for zone in zones.values()):
+            raise ValueError("no zone has the role tray; give one in which items are billed")
+        return zones
+
+
+class SiteConfig(Settings):
+    """The whole file."""
+
+    site: SiteSettings = Field(default=SiteSettings(), description="The place")
+    store: StoreSettings = Field(default=StoreSettings(), description="Where events and bills go")
+    web: WebSettings = Field(default=WebSettings(), description="Where the pages are served")
+    models: ModelsSettings = Field(default=ModelsSettings(), description="Which models run")
+    menu: MenuFileSettings = Field(default=MenuFileSettings(), description="Which menu is served")
+    lanes: dict[str, LaneConfig] = Field(min_length=1, description="The lanes, by id")
+
+    @field_validator("lanes")
+    @classmethod
+    def _named(cls, lanes: dict[str, LaneConfig]) -> dict[str, LaneConfig]:
+        for name in lanes:
+            if not re.match(_NAME, name):
+                raise ValueError(f"lane id {name!r}: use letters, digits, - and _ (they are part of addresses)")
+        return lanes
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedConfig:
+    """A configuration with where it came from.
+
+    Attributes:
+        site: the settings.
+        sha256: of the file's bytes; goes into each event.
+        folder: where relative paths start.
+        name: the file, for messages.
+    """
+
+    site: SiteConfig
+    sha256: str
+    folder: Path
+    name: str
+
+    def lane(self, lane_id: str | None = None) -> tuple[str, LaneConfig]:
+        """Return a lane by id, or the first one.
+
+        Raises:
+            ConfigError: there is no such lane.
+        """
+        lanes = self.site.lanes
+        if lane_id is None:
+            return next(iter(lanes.items()))
+        if lane_id not in lanes:
+            raise ConfigError(f"{self.name}: no lane {lane_id!r}; it has {', '.join(lanes)}")
+        return lane_id, lanes[lane_id]
+
+    def find(self, path: Path, key: str) -> Path:
+        """Return an existing file that the configuration names: beside it, else from the working folder.
+
+        Raises:
+            ConfigError: it is in neither place.
+        """
+        for candidate in (self.folder / path, path):
+            if candidate.is_file():
+                return candidate
+        raise ConfigError(f"{self.name}: {key}: no file {path}, neither in {self.folder} nor in the working folder")
+
+
+def load_config(path: Path) -> LoadedConfig:
+    """Read a configuration file.
+
+    Raises:
+        ConfigError: missing, not YAML, or wrong; names file, line and key.
+    """
+    site, sha256 = load_settings(SiteConfig, path)
+    return LoadedConfig(site, sha256, path.resolve().parent, str(path))

@@ -1,0 +1,189 @@
+"""The sentence of the product: frame -> detector.detect -> tracker.update -> policy.decide -> LaneUpdate.
+
+A pipeline is deterministic: the same frames give the same updates. It lives in *epochs*. When a bill has closed and
+nothing lies in the zone, the next frame meets a new tracker and a new policy, and the update carries a `Checkpoint`:
+what comes after depends on later frames alone. So a recording that was killed at any moment goes on from its latest
+checkpoint and gives, bit for bit, what it would have given undisturbed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from checkout.basket import event_id_for
+from checkout.policy import Policy
+from checkout.presence import FrameSize
+from core.clock import Clock
+from core.records import Bill, Decision, Detections, Event, Frame, Gap, Tracks
+from models.detector import Detector
+from store.store import Checkpoint
+
+
+class Tracker(Protocol):
+    """What the pipeline wants of a tracker."""
+
+    def update(self, detections: Detections, image: NDArray[np.uint8] | None = None) -> Tracks:
+        """Take one frame's detections; return the tracks that are alive after it."""
+        ...
+
+    def gap(self, seconds: float) -> None:
+        """Take note that the stream broke for `seconds`: nothing was seen, nothing is concluded from it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LaneUpdate:
+    """Everything that one frame (or gap, or answer) led to.
+
+    Attributes:
+        frame: the frame; None for a gap or an answer.
+        detections: of the frame; None likewise.
+        tracks: alive after it; the latest ones for a gap or an answer.
+        events: what was decided, in order.
+        bill: the open bill after it.
+        closed: bills that it closed.
+        stage_s: seconds spent in detect, track and decide; empty for a gap or an answer.
+        items_in_zone: confirmed items in the tray zone after it, covered ones included.
+        decided_s: monotonic seconds when it was decided.
+        checkpoint: set when everything before it is settled for good.
+    """
+
+    frame: Frame | None
+    detections: Detections | None
+    tracks: Tracks
+    events: tuple[Event, ...]
+    bill: Bill | None
+    closed: tuple[Bill, ...]
+    stage_s: Mapping[str, float]
+    items_in_zone: int
+    decided_s: float
+    checkpoint: Checkpoint | None = field(default=None)
+
+
+class Pipeline:
+    """One lane's chain of stages. Not thread-safe: one thread calls it.
+
+    Args:
+        lane_id: the lane.
+        stream_key: names the stream in ids and checkpoints: the recording's content hash or a live session's start.
+        detector: may be shared with other lanes.
+        make_tracker: returns a fresh tracker for frames of (width, height).
+        make_policy: returns a fresh policy.
+        clock: for stage times.
+        config_sha256: of the configuration, for the events.
+    """
+
+    def __init__(
+        self,
+        lane_id: str,
+        stream_key: str,
+        detector: Detector,
+        make_tracker: Callable[[FrameSize], Tracker],
+        make_policy: Callable[[], Policy],
+        clock: Clock,
+        config_sha256: str = "",
+    ) -> None:
+        self.lane_id, self.stream_key = lane_id, stream_key
+        self._detector, self._make_tracker, self._make_policy = detector, make_tracker, make_policy
+        self._clock, self._config_sha256 = clock, config_sha256
+        self._policy = make_policy()
+        self._tracker: Tracker | None = None
+        self._size: FrameSize = (0, 0)
+        self._tracks = Tracks(-1, 0.0, ())
+        self._stream_s = 0.0
+        self._id_base = self._highest_id = 0
+
+    @property
+    def detector(self) -> Detector:
+        """The detector, for its name and labels."""
+        return self._detector
+
+    def resume(self, checkpoint: Checkpoint) -> None:
+        """Go on after `checkpoint`, before the first step; the caller brings the frames that follow it."""
+        self._id_base = self._highest_id = checkpoint.last_track_id
+
+    def restore(self, bill: Bill) -> None:
+        """Go on with the bill that a live lane's former process left open, before the first step."""
+        self._policy.restore(bill)
+        # New tracks must not be taken for the objects of the old process.
+        self._id_base = self._highest_id = max((line.track_id for line in bill.lines), default=0)
+
+    def step(self, frame: Frame) -> LaneUpdate:
+        """Take the lane one frame further.
+
+        Raises:
+            InferenceError: the detector failed; the state is as before this frame.
+        """
+        began_s = self._clock.monotonic_s()
+        detections = self._detector.detect([frame])[0]
+        detected_s = self._clock.monotonic_s()
+        self._tracks = self._track(frame, detections)
+        tracked_s = self._clock.monotonic_s()
+        self._stream_s = frame.stream_s
+        decisions = self._policy.decide(self._tracks, frame.stream_s, self._size)
+        update = self._conclude(decisions)
+        decided_s = self._clock.monotonic_s()
+        stages = {"detect": detected_s - began_s, "track": tracked_s - detected_s, "decide": decided_s - tracked_s}
+        return replace(
+            update,
+            frame=frame,
+            detections=detections,
+            stage_s=stages,
+            decided_s=decided_s,
+            checkpoint=self._begin_epoch(frame) if update.closed and self._policy.quiet else None,
+        )
+
+    def gap(self, gap: Gap) -> LaneUpdate:
+        """Take note of a break in the stream."""
+        if self._tracker is not None:
+            self._tracker.gap(max(gap.to_s - gap.from_s, 0.0))
+        return self._conclude(self._policy.gap(gap))
+
+    def answer(self, track_id: int, dish: str) -> LaneUpdate:
+        """Take a person's answer to a question: the dish, or "" for no goods. Without events it came too late."""
+        utc_s = self._tracks.captured_at_s
+        return self._conclude(self._policy.answer(track_id, dish, self._stream_s, utc_s))
+
+    def _track(self, frame: Frame, detections: Detections) -> Tracks:
+        size = (frame.width, frame.height)
+        if self._tracker is None or size != self._size:
+            if self._tracker is not None:
+                self._policy.resize(self._size, size)
+            self._tracker, self._size, self._id_base = self._make_tracker(size), size, self._highest_id
+        tracks = self._tracker.update(detections, frame.image)
+        if self._id_base:
+            base = self._id_base
+            tracks = replace(
+                tracks,
+                tracks=tuple(replace(track, track_id=track.track_id + base) for track in tracks.tracks),
+                removed=tuple(track_id + base for track_id in tracks.removed),
+            )
+        self._highest_id = max([self._highest_id, *(track.track_id for track in tracks.tracks)])
+        return tracks
+
+    def _conclude(self, decisions: list[Decision]) -> LaneUpdate:
+        return LaneUpdate(
+            frame=None,
+            detections=None,
+            tracks=self._tracks,
+            events=tuple(self._event(decision, ordinal) for ordinal, decision in enumerate(decisions)),
+            bill=self._policy.bill,
+            closed=self._policy.take_closed(),
+            stage_s={},
+            items_in_zone=self._policy.items_in_zone,
+            decided_s=self._clock.monotonic_s(),
+        )
+
+    def _event(self, decision: Decision, ordinal: int) -> Event:
+        event_id = event_id_for(self.lane_id, self.stream_key, decision, ordinal)
+        return Event(event_id, self.lane_id, decision, self._detector.name, self._config_sha256)
+
+    def _begin_epoch(self, frame: Frame) -> Checkpoint:
+        self._tracker, self._policy = None, self._make_policy()
+        self._id_base = self._highest_id
+        return Checkpoint(self.lane_id, self.stream_key, frame.stream_s, frame.index, self._highest_id)

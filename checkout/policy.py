@@ -1,0 +1,506 @@
+"""The policy: from tracks to decisions about the bill of one lane.
+
+The rules, in the order in which `Policy.decide` goes through them:
+
+1.  *Here.* An item is here from its first evidence in the tray zone (after `enter_s`) until `leave_s` after its last
+    (`presence.py`). Hands, roles and labels that the menu ignores are no items. A box that lies inside another one of
+    the same dish, or that all but equals another one, is the same object twice.
+2.  *The same object.* A line belongs to an object. If its track comes back, or a new track of the same dish appears
+    within `near_boxes` of where the object lay or was last seen, the line follows: `line_revise` when it is still on
+    the bill, `line_add` under its old number when it had been taken off.
+3.  *Lines.* An item becomes a line when its posterior passes `commit_confidence`, or when it has stayed between
+    `ask_confidence` and that for `commit_after_s`. The first line, or question, opens the bill. Each object is a line
+    of its own: equal dishes never merge by class or by time.
+4.  *Revision.* A posterior that passes `commit_confidence` for another dish revises the line; a person's answer is
+    final.
+5.  *Taken away or departed.* An item that has left is **taken away** (`line_remove`) if another line lies still in
+    the zone: trays do not leave without their dishes. It is **departing** (no event) if all that is seen of the rest
+    is moving too, and is taken off only if the rest then lies still for `stay_s` after all. It waits if nothing of
+    the rest is seen, or there is no rest. So one dish lifted from a standing tray goes at once, and a tray that
+    slides out keeps its whole bill although its dishes cross the edge of the zone one by one. A dish last seen in an
+    exit zone has departed in any case.
+6.  *Questions.* An item that stays below `ask_confidence` for `ask_after_s` is asked about, once.
+7.  *Closing.* The zone is clear when no line's object is here. Clear for `clear_s` ends the tray: `closed_s` of the
+    bill is that moment. The lane still waits until `return_s` for the same object to be put back (then nothing has
+    happened) and writes `bill_close` at `return_s`, or as soon as another item comes. What was departing stays on the
+    bill. A bill also closes at `max_open_s`; objects on it are not billed again before they have left.
+8.  *Interruptions.* After a gap or a restart nothing is concluded for `recover_s`: lines look for their objects. Then
+    what was not found is taken off; if nothing was found, the tray left meanwhile, and its bill closes as it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from checkout.basket import Basket, Entry, Moment, bill_id_for
+from checkout.menu import Dish, Menu
+from checkout.presence import FrameSize, Item, Presence, distance_in_boxes
+from checkout.settings import CheckoutSettings
+from checkout.zones import Zone, zones_with_role
+from core.boxes import area, intersection, iou
+from core.records import Bill, Box, Decision, DecisionKind, Gap, Tracks
+
+# Two boxes that overlap more than this are one object, whatever the detector calls them.
+SAME_BOX_IOU = 0.7
+
+
+@dataclass(slots=True)
+class _Billed:
+    """An object of a bill that closed at `max_open_s` while the object lay there."""
+
+    track_id: int
+    dish: str
+    box: Box
+    seen_s: float
+
+
+class Policy:
+    """Decides for one lane. Deterministic: equal tracks at equal stream times give equal decisions.
+
+    Args:
+        lane_id: the lane.
+        stream_key: names the stream in bill ids.
+        settings: thresholds.
+        zones: of the lane.
+        menu: dishes, prices, ignored labels.
+    """
+
+    def __init__(
+        self, lane_id: str, stream_key: str, settings: CheckoutSettings, zones: Sequence[Zone], menu: Menu
+    ) -> None:
+        self._lane_id, self._stream_key, self._settings, self._menu = lane_id, stream_key, settings, menu
+        self._zone = next(zone.name for zone in zones_with_role(zones, "tray"))
+        remember_s = max(settings.return_s, settings.stay_s, settings.clear_s) + settings.recover_s
+        self._presence = Presence(zones, settings.enter_s, settings.leave_s, settings.still_window_s, remember_s)
+        self._basket: Basket | None = None
+        self._items: dict[int, Item] = {}
+        self._asked: set[int] = set()
+        self._no_goods: set[int] = set()
+        self._billed: list[_Billed] = []
+        self._departing: set[int] = set()
+        self._rest_still_s: float | None = None
+        self._clear_since: Moment | None = None
+        self._recover_from_s: float | None = None
+        self._interrupted = False
+        self._restored_at: Bill | None = None
+        self._offset_s = 0.0
+        self._closed: list[Bill] = []
+        self._here: list[Item] = []
+
+    @property
+    def bill(self) -> Bill | None:
+        """The open bill."""
+        return self._basket.bill if self._basket is not None else None
+
+    @property
+    def items_in_zone(self) -> int:
+        """How many items are in the tray zone after the latest frame: lines or not, covered ones included."""
+        return len(self._here)
+
+    @property
+    def quiet(self) -> bool:
+        """Whether nothing would be lost if this policy began anew: no bill, and no goods in the zone."""
+        return self._basket is None and not self._here and not self._billed
+
+    def take_closed(self) -> tuple[Bill, ...]:
+        """Return the bills that were closed since the last call."""
+        closed, self._closed = tuple(self._closed), []
+        return closed
+
+    def restore(self, bill: Bill) -> None:
+        """Go on with a bill that an earlier process left open; its lines look for their objects first."""
+        self._basket = Basket(self._lane_id, self._zone, bill)
+        self._restored_at, self._interrupted = bill, True
+
+    def gap(self, gap: Gap) -> list[Decision]:
+        """Take note of a break in the stream: nothing was seen, so nothing is concluded from it."""
+        at = Moment(gap.stream_s + self._offset_s, gap.from_s)
+        seconds = max(gap.to_s - gap.from_s, 0.0)
+        self._presence.shift(seconds)
+        if self._clear_since is not None:
+            self._clear_since = Moment(self._clear_since.stream_s + seconds, self._clear_since.utc_s + seconds)
+        self._rest_still_s = None
+        self._interrupted = self._basket is not None
+        reason = f"no picture for {seconds:.1f} s: {gap.reason}"
+        detail = {"seconds": round(seconds, 3), "to_s": round(gap.to_s, 6)}
+        if self._basket is not None:
+            return [self._basket.note(DecisionKind.GAP, at, reason, detail=detail)]
+        return [Decision(DecisionKind.GAP, None, at.utc_s, at.stream_s, self._zone, 1.0, reason, detail=detail)]
+
+    def resize(self, old: FrameSize, new: FrameSize) -> None:
+        """Take note that the frames have another size from now on, and that the tracks begin anew."""
+        scale = (new[0] / old[0], new[1] / old[1]) * 2
+
+        def scaled(box: Box) -> Box:
+            x1, y1, x2, y2 = (value * factor for value, factor in zip(box, scale, strict=True))
+            return x1, y1, x2, y2
+
+        if self._basket is not None:
+            for entry in self._basket.entries:
+                self._basket.see(entry, scaled(entry.line.box))
+        for billed in self._billed:
+            billed.box = scaled(billed.box)
+        self._presence.forget()
+        self._interrupted = self._basket is not None
+
+    def decide(self, tracks: Tracks, stream_s: float, size: FrameSize) -> list[Decision]:
+        """Take one frame's tracks and return what they change.
+
+        Args:
+            tracks: of this frame.
+            stream_s: seconds since the start of the stream, rising from call to call.
+            size: width and height of the frame, pixels.
+        """
+        if self._restored_at is not None:
+            bill, self._restored_at = self._restored_at, None
+            # The bill goes on in its own time line, which an earlier process counted.
+            self._offset_s = bill.opened_s + (tracks.captured_at_s - bill.opened_at_s) - stream_s
+        if self._interrupted:
+            self._interrupted, self._recover_from_s = False, stream_s
+        items = self._presence.update(tracks, stream_s, size)
+        self._items = {item.track.track_id: item for item in items}
+        at = Moment(stream_s + self._offset_s, tracks.captured_at_s)
+        self._follow_billed(stream_s)
+        self._here = self._distinct([item for item in items if item.here and self._is_goods(item)])
+        decisions = self._follow_lines(at, stream_s)
+        if self._recover_from_s is not None:
+            if stream_s - self._recover_from_s < self._settings.recover_s:
+                return decisions
+            decisions += self._end_recovery(at)
+        decisions += self._close_for_strangers(at)
+        decisions += self._commit(at, stream_s)
+        decisions += self._revise(at)
+        decisions += self._departures(at, stream_s)
+        decisions += self._ask(at, stream_s)
+        decisions += self._close(at, stream_s)
+        return decisions
+
+    def answer(self, track_id: int, dish: str, stream_s: float, utc_s: float) -> list[Decision]:
+        """Take a person's answer: what the object of `track_id` is, or "" if it is no goods.
+
+        Returns nothing if the bill is closed or the object has left: the answer came too late.
+        """
+        at = Moment(stream_s + self._offset_s, utc_s)
+        item = self._items.get(track_id)
+        if self._basket is None or item is None:
+            return []
+        entry = self._entry_of(track_id)
+        article = self._menu[dish] if dish else None
+        reason = f"answered: {article.title if article else 'no goods'}"
+        decisions = [self._basket.note(DecisionKind.ANSWER, at, reason, track_id=track_id, dish=article)]
+        if article is None:
+            self._no_goods.add(track_id)
+            if entry is not None and entry.on_bill:
+                decisions.append(self._remove(entry, at, stream_s, "answered: no goods"))
+        elif entry is None:
+            decisions.append(self._basket.add(article, track_id, item.track.box, 1.0, at, "answered", locked=True))
+        else:
+            if not entry.on_bill:
+                was = self._menu[entry.line.dish]
+                decisions.append(self._basket.bring_back(entry, was, track_id, item.track.box, at, "answered"))
+            decisions.append(self._basket.revise(entry, article, track_id, 1.0, at, "answered", locked=True))
+        return decisions
+
+    # --- 1: what is here -----------------------------------------------------------------------------------------
+
+    def _is_goods(self, item: Item) -> bool:
+        track = item.track
+        if track.track_id in self._no_goods or any(billed.track_id == track.track_id for billed in self._billed):
+            return False
+        return self._menu.is_goods(track.label)
+
+    def _follow_billed(self, now_s: float) -> None:
+        """Keep objects of a bill that closed at `max_open_s` off the next one, also under a new track."""
+        for billed in self._billed:
+            item = self._items.get(billed.track_id)
+            if item is not None and item.here:
+                billed.box, billed.seen_s = item.track.box, item.seen_s
+                continue
+            for other in self._items.values():
+                taken = any(one.track_id == other.track.track_id for one in self._billed)
+                same = other.track.label == billed.dish and self._is_near(billed.box, other.track.box)
+                if other.is_seen(now_s) and not taken and same and self._entry_of(other.track.track_id) is None:
+                    billed.track_id, billed.seen_s = other.track.track_id, now_s
+                    break
+        self._billed = [one for one in self._billed if now_s - one.seen_s <= self._settings.return_s]
+
+    def _distinct(self, here: list[Item]) -> list[Item]:
+        """Return the items without second boxes on one object; lines and older tracks win."""
+        if len(here) < 2:
+            return here
+        here.sort(key=lambda item: (self._line_of(item) is None, item.track.track_id))
+        boxes = np.array([item.track.box for item in here])
+        overlap = iou(boxes, boxes)
+        areas = area(boxes)
+        nested = intersection(boxes, boxes) / np.maximum(np.minimum(areas[:, None], areas[None, :]), 1e-9)
+        kept: list[int] = []
+        for i, item in enumerate(here):
+            is_line = self._line_of(item) is not None
+            twin = any(
+                overlap[i, j] > SAME_BOX_IOU
+                or (nested[i, j] > self._settings.nested_share and here[j].track.label == item.track.label)
+                for j in kept
+            )
+            if is_line or not twin:
+                kept.append(i)
+        return sorted((here[i] for i in kept), key=lambda item: item.track.track_id)
+
+    # --- 2: the same object --------------------------------------------------------------------------------------
+
+    def _entry_of(self, track_id: int) -> Entry | None:
+        if self._basket is None:
+            return None
+        return next((entry for entry in self._basket.entries if entry.line.track_id == track_id), None)
+
+    def _line_of(self, item: Item) -> Entry | None:
+        """Return the item's line if it is on the bill."""
+        entry = self._entry_of(item.track.track_id)
+        return entry if entry is not None and entry.on_bill else None
+
+    def _item_of(self, entry: Entry) -> Item | None:
+        return self._items.get(entry.line.track_id)
+
+    def _is_near(self, a: Box, b: Box) -> bool:
+        return distance_in_boxes(a, b) <= self._settings.near_boxes
+
+    def _follow_lines(self, at: Moment, now_s: float) -> list[Decision]:
+        """Give lines to the tracks that carry their objects now."""
+        if self._basket is None:
+            return []
+        decisions: list[Decision] = []
+        for item in self._here:
+            if not item.is_seen(now_s):
+                continue
+            track = item.track
+            entry = self._entry_of(track.track_id)
+            if entry is None:
+                entry = self._absent_line_near(item, now_s)
+                if entry is None:
+                    continue
+                article = self._menu[entry.line.dish]
+                if entry.on_bill:
+                    reason = "the same object under a new track"
+                    confidence = entry.line.confidence
+                    decisions.append(self._basket.revise(entry, article, track.track_id, confidence, at, reason))
+            if not entry.on_bill:
+                article = self._menu[entry.line.dish]
+                decisions.append(self._basket.bring_back(entry, article, track.track_id, track.box, at, "came back"))
+            self._departing.discard(entry.line.line_no)
+            stillness = item.stillness(now_s, self._settings.still_window_s)
+            if stillness is not None and stillness <= self._settings.still_boxes:
+                self._basket.see(entry, track.box)
+        return decisions
+
+    def _absent_line_near(self, item: Item, now_s: float) -> Entry | None:
+        """Return the nearest line of the item's dish whose own object is not seen now."""
+        assert self._basket is not None  # noqa: S101 - asked by `_follow_lines` only
+        if item.track.confidence < self._settings.ask_confidence:
+            return None
+        best: tuple[float, Entry] | None = None
+        for entry in self._basket.entries:
+            if entry.line.dish != item.track.label:
+                continue
+            own = self._item_of(entry)
+            if own is not None and own.is_seen(now_s):
+                continue
+            places = [entry.line.box] if own is None else [entry.line.box, own.track.box]
+            distance = min(distance_in_boxes(place, item.track.box) for place in places)
+            if distance <= self._settings.near_boxes and (best is None or distance < best[0]):
+                best = distance, entry
+        return None if best is None else best[1]
+
+    # --- 3 and 4: lines ------------------------------------------------------------------------------------------
+
+    def _commit(self, at: Moment, now_s: float) -> list[Decision]:
+        decisions: list[Decision] = []
+        for item in self._here:
+            track = item.track
+            if not track.matched or track.label not in self._menu or self._entry_of(track.track_id) is not None:
+                continue
+            settings = self._settings
+            if track.confidence >= settings.commit_confidence:
+                reason = f"posterior {track.confidence:.2f} passed {settings.commit_confidence:g}"
+            elif track.confidence >= settings.ask_confidence and now_s - item.entered_s >= settings.commit_after_s:
+                reason = f"posterior stayed at {track.confidence:.2f} for {settings.commit_after_s:g} s"
+            else:
+                continue
+            basket = self._open(at, decisions)
+            article = self._menu[track.label]
+            decisions.append(basket.add(article, track.track_id, track.box, track.confidence, at, reason))
+        return decisions
+
+    def _open(self, at: Moment, decisions: list[Decision]) -> Basket:
+        """Return the open basket, opening a bill if there is none."""
+        if self._basket is None:
+            bill_id = bill_id_for(self._lane_id, self._stream_key, at.stream_s)
+            self._basket = Basket.begin(self._lane_id, self._zone, bill_id, at)
+            decisions.append(self._basket.note(DecisionKind.BILL_OPEN, at, "first item in the zone"))
+        return self._basket
+
+    def _revise(self, at: Moment) -> list[Decision]:
+        if self._basket is None:
+            return []
+        decisions: list[Decision] = []
+        for entry in self._basket.on_bill():
+            item = self._item_of(entry)
+            if entry.locked or item is None or not item.here or not item.track.matched:
+                continue
+            track, line, sure = item.track, entry.line, self._settings.commit_confidence
+            if track.label == line.dish:
+                continue
+            if track.label in self._menu.ignored and track.confidence >= sure:
+                decisions.append(self._remove(entry, at, at.stream_s, f"turned out to be {track.label}: no goods"))
+            elif track.label in self._menu and (
+                track.confidence >= sure or line.confidence < min(track.confidence, sure)
+            ):
+                article = self._menu[track.label]
+                reason = f"posterior {track.confidence:.2f} for {article.title}"
+                decisions.append(self._basket.revise(entry, article, track.track_id, track.confidence, at, reason))
+        return decisions
+
+    # --- 5: taken away or departed -------------------------------------------------------------------------------
+
+    def _rest(self, now_s: float) -> tuple[bool, bool]:
+        """Return whether some line is seen to lie still, and whether some is seen to move."""
+        still = moving = False
+        assert self._basket is not None  # noqa: S101 - asked by `_departures` only
+        for entry in self._basket.on_bill():
+            item = self._item_of(entry)
+            if item is None or not item.here:
+                continue
+            stillness = item.stillness(now_s, self._settings.still_window_s)
+            if stillness is not None:
+                still |= stillness <= self._settings.still_boxes
+                moving |= stillness > self._settings.still_boxes
+        return still, moving
+
+    def _departures(self, at: Moment, now_s: float) -> list[Decision]:
+        if self._basket is None:
+            return []
+        away = [entry for entry in self._basket.on_bill() if (item := self._item_of(entry)) is None or not item.here]
+        still, moving = self._rest(now_s)
+        if not still:
+            self._rest_still_s = None
+        elif self._rest_still_s is None:
+            self._rest_still_s = now_s
+        decisions: list[Decision] = []
+        for entry in away:
+            item = self._item_of(entry)
+            line_no = entry.line.line_no
+            if moving and not still:
+                self._departing.add(line_no)
+            if not still or self._rest_still_s is None or (item is not None and item.by_exit):
+                continue
+            if line_no in self._departing and now_s - self._rest_still_s < self._settings.stay_s:
+                continue
+            left_s = now_s if item is None or item.left_s is None else item.left_s
+            decisions.append(self._remove(entry, at, left_s, "taken away while others stay"))
+        return decisions
+
+    def _remove(self, entry: Entry, at: Moment, left_s: float, reason: str) -> Decision:
+        assert self._basket is not None  # noqa: S101 - a line has a basket
+        self._departing.discard(entry.line.line_no)
+        return self._basket.remove(entry, self._menu[entry.line.dish], at, left_s + self._offset_s, reason)
+
+    # --- 6: questions --------------------------------------------------------------------------------------------
+
+    def _ask(self, at: Moment, now_s: float) -> list[Decision]:
+        decisions: list[Decision] = []
+        for item in self._here:
+            track = item.track
+            unknown = track.label not in self._menu or track.confidence < self._settings.ask_confidence
+            if not unknown or not track.matched or track.track_id in self._asked:
+                continue
+            if self._entry_of(track.track_id) is not None or now_s - item.entered_s < self._settings.ask_after_s:
+                continue
+            basket = self._open(at, decisions)
+            self._asked.add(track.track_id)
+            guesses = [(label, p) for label, p in track.posterior if label in self._menu][:3]
+            best: Dish | None = self._menu[guesses[0][0]] if guesses else None
+            detail: dict[str, float | int | str | bool | None] = {}
+            for rank, (label, probability) in enumerate(guesses, start=1):
+                detail |= {f"guess_{rank}": label, f"guess_{rank}_p": round(probability, 4)}
+            confidence = guesses[0][1] if guesses else 0.0
+            reason = f"not known after {self._settings.ask_after_s:g} s: what is it?"
+            decisions.append(
+                basket.note(
+                    DecisionKind.ASK, at, reason,
+                    track_id=track.track_id, confidence=confidence, dish=best, detail=detail,
+                )
+            )  # fmt: skip
+        return decisions
+
+    # --- 7: closing ----------------------------------------------------------------------------------------------
+
+    def _is_occupied(self, now_s: float) -> bool:
+        assert self._basket is not None  # noqa: S101 - asked by `_close` only
+        lines = self._basket.on_bill()
+        patience_s = max(self._settings.ask_after_s, self._settings.commit_after_s)
+        for item in self._here:
+            track_id = item.track.track_id
+            if self._line_of(item) is not None:
+                return True
+            if track_id not in self._asked and now_s - item.entered_s < patience_s:
+                return True
+            if not lines and track_id in self._asked:
+                return True
+        return False
+
+    def _close_for_strangers(self, at: Moment) -> list[Decision]:
+        """Close a bill whose tray has gone before an item that is none of its objects is looked at."""
+        if self._clear_since is None or at.stream_s - self._clear_since.stream_s < self._settings.clear_s:
+            return []
+        if not any(self._line_of(item) is None for item in self._here):
+            return []
+        return self._finish(at, self._clear_at(), "zone clear")
+
+    def _clear_at(self) -> Moment:
+        assert self._clear_since is not None  # noqa: S101 - asked when the zone is clear
+        clear_s = self._settings.clear_s
+        return Moment(self._clear_since.stream_s + clear_s, self._clear_since.utc_s + clear_s)
+
+    def _close(self, at: Moment, now_s: float) -> list[Decision]:
+        if self._basket is None:
+            return []
+        if self._is_occupied(now_s):
+            self._clear_since = None
+        elif self._clear_since is None:
+            seen = [item.seen_s for entry in self._basket.on_bill() if (item := self._item_of(entry)) is not None]
+            ago_s = now_s - max(seen) if seen else 0.0
+            self._clear_since = Moment(at.stream_s - ago_s, at.utc_s - ago_s)
+        if self._clear_since is not None:
+            wait_s = max(self._settings.clear_s, self._settings.return_s)
+            if at.stream_s - self._clear_since.stream_s >= wait_s:
+                return self._finish(at, self._clear_at(), "zone clear")
+        if at.utc_s - self._basket.bill.opened_at_s >= self._settings.max_open_s:
+            return self._finish(at, at, f"open for {self._settings.max_open_s:g} s")
+        return []
+
+    def _finish(self, at: Moment, closed: Moment, reason: str) -> list[Decision]:
+        assert self._basket is not None  # noqa: S101 - only an open bill is finished
+        for entry in self._basket.on_bill():
+            item = self._item_of(entry)
+            if item is not None and item.here:
+                line = entry.line
+                self._billed.append(_Billed(line.track_id, line.dish, item.track.box, item.seen_s))
+        decision = self._basket.close(at, closed, reason)
+        self._closed.append(self._basket.bill)
+        self._basket, self._clear_since, self._rest_still_s = None, None, None
+        self._departing.clear()
+        self._offset_s = 0.0
+        return [decision]
+
+    # --- 8: interruptions ----------------------------------------------------------------------------------------
+
+    def _end_recovery(self, at: Moment) -> list[Decision]:
+        self._recover_from_s = None
+        if self._basket is None:
+            return []
+        lines = self._basket.on_bill()
+        gone = [entry for entry in lines if (item := self._item_of(entry)) is None or not item.here]
+        if lines and len(gone) == len(lines):
+            return self._finish(at, at, "gone after an interruption")
+        return [self._remove(entry, at, at.stream_s - self._offset_s, "gone after an interruption") for entry in gone]

@@ -1,0 +1,166 @@
+"""Who is in the tray zone: entering and leaving with hysteresis in seconds, and who lies still.
+
+Evidence that an item is here is a detection of it inside the zone, or the tracker's word that something covers the
+place where it must be (`OCCLUDED`). An item has *entered* when the evidence has lasted `enter_s`; it has *left* when
+there has been none for `leave_s`, and `left_s` is then the moment of the last evidence. Both are durations, so that a
+slow camera changes no rule.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from checkout.zones import Zone
+from core.records import Box, Track, Tracks, TrackState
+
+FrameSize = tuple[int, int]
+
+
+def centre(box: Box) -> tuple[float, float]:
+    """Return the middle of a box, pixels."""
+    return (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+
+
+def side(box: Box) -> float:
+    """Return the side of the square of the same area, pixels; at least 1."""
+    return max(math.sqrt(max(box[2] - box[0], 0.0) * max(box[3] - box[1], 0.0)), 1.0)
+
+
+def distance_in_boxes(a: Box, b: Box) -> float:
+    """Return how far two boxes' middles are apart, in sides of the larger."""
+    (ax, ay), (bx, by) = centre(a), centre(b)
+    return math.hypot(ax - bx, ay - by) / max(side(a), side(b))
+
+
+@dataclass(slots=True)
+class Item:
+    """One track as the zone sees it. Changes with each frame.
+
+    Attributes:
+        track: as of the latest frame in which the tracker reported it.
+        here: entered and not left.
+        entered_s: stream seconds when the evidence that made it `here` began.
+        seen_s: stream seconds of the latest evidence inside.
+        left_s: the same, once it has left; None before.
+        by_exit: whether it was last seen in an exit zone.
+    """
+
+    track: Track
+    since_s: float | None = None
+    here: bool = False
+    entered_s: float = 0.0
+    seen_s: float = 0.0
+    left_s: float | None = None
+    by_exit: bool = False
+    trail: deque[tuple[float, float, float]] = field(default_factory=deque)
+
+    def is_seen(self, now_s: float) -> bool:
+        """Return whether there is evidence of it in this very frame."""
+        return self.here and self.seen_s == now_s
+
+    def stillness(self, now_s: float, window_s: float) -> float | None:
+        """Return how far it moved within the last `window_s`, in box sides; None when it was seen too little."""
+        if len(self.trail) < 2:
+            return None
+        (t0, x0, y0), (t1, x1, y1) = self.trail[0], self.trail[-1]
+        if now_s - t1 > window_s or t1 - t0 < window_s / 2:
+            return None
+        return math.hypot(x1 - x0, y1 - y0) / side(self.track.box)
+
+
+class Presence:
+    """Follows the tracks in and out of the tray zone.
+
+    Args:
+        zones: of the lane; those with role "tray" count, those with role "exit" are remembered.
+        enter_s: how long evidence lasts before an item is here.
+        leave_s: how long evidence is missing before it has left.
+        window_s: over which movement is measured.
+        remember_s: how long an item that left is still told of after its track has ended.
+    """
+
+    def __init__(
+        self, zones: Sequence[Zone], enter_s: float, leave_s: float, window_s: float, remember_s: float
+    ) -> None:
+        self._tray = tuple(zone for zone in zones if zone.role == "tray")
+        self._exit = tuple(zone for zone in zones if zone.role == "exit")
+        if not self._tray:
+            raise ValueError("a lane needs a zone with role tray")
+        self._enter_s, self._leave_s, self._window_s = enter_s, leave_s, window_s
+        self._remember_s = remember_s
+        self._items: dict[int, Item] = {}
+
+    def update(self, tracks: Tracks, now_s: float, size: FrameSize) -> tuple[Item, ...]:
+        """Take one frame's tracks; return the items that are here or have been, by track id."""
+        known = [track for track in tracks.tracks if self._counts(track)]
+        inside = self._inside(self._tray, known, size)
+        exits = self._inside(self._exit, known, size)
+        alive = set()
+        for track, is_inside, at_exit in zip(known, inside, exits, strict=True):
+            alive.add(track.track_id)
+            self._observe(track, is_inside, at_exit, now_s)
+        for track_id, item in list(self._items.items()):
+            if track_id not in alive and not item.here:
+                item.since_s = None
+            self._settle(item, now_s)
+            forgotten = item.left_s is None or now_s - item.left_s > self._remember_s
+            if track_id not in alive and not item.here and forgotten:
+                del self._items[track_id]
+        return tuple(self._items[key] for key in sorted(self._items))
+
+    def shift(self, seconds: float) -> None:
+        """Move all moments forward by `seconds` of a gap, in which nothing was seen and nothing is concluded."""
+        for item in self._items.values():
+            item.seen_s += seconds
+            item.entered_s += seconds
+            item.since_s = None if item.since_s is None else item.since_s + seconds
+            item.left_s = None if item.left_s is None else item.left_s + seconds
+            item.trail.clear()
+
+    def forget(self) -> None:
+        """Forget every track: the tracker begins anew."""
+        self._items.clear()
+
+    def _counts(self, track: Track) -> bool:
+        return track.state not in (TrackState.TENTATIVE, TrackState.REMOVED)
+
+    def _inside(self, zones: Sequence[Zone], tracks: Sequence[Track], size: FrameSize) -> list[bool]:
+        if not tracks or not zones:
+            return [False] * len(tracks)
+        points = np.array([centre(track.box) for track in tracks])
+        hits = np.zeros(len(tracks), dtype=bool)
+        for zone in zones:
+            hits |= zone.contains(points, *size)
+        return [bool(hit) for hit in hits]
+
+    def _observe(self, track: Track, is_inside: bool, at_exit: bool, now_s: float) -> None:
+        item = self._items.get(track.track_id)
+        if item is None:
+            if not is_inside:
+                return
+            item = self._items[track.track_id] = Item(track)
+        item.track = track
+        evident = track.matched or track.state is TrackState.OCCLUDED
+        item.by_exit = at_exit if evident else item.by_exit
+        if track.matched:
+            item.trail.append((now_s, *centre(track.box)))
+            while len(item.trail) > 2 and item.trail[1][0] <= now_s - self._window_s:
+                item.trail.popleft()
+        if evident and is_inside:
+            item.seen_s = now_s
+            item.left_s = None
+            if item.since_s is None:
+                item.since_s = now_s
+        elif not item.here:
+            item.since_s = None
+
+    def _settle(self, item: Item, now_s: float) -> None:
+        if not item.here and item.since_s is not None and now_s - item.since_s >= self._enter_s:
+            item.here, item.entered_s = True, item.since_s
+        elif item.here and now_s - item.seen_s >= self._leave_s:
+            item.here, item.left_s, item.since_s = False, item.seen_s, None

@@ -1,0 +1,55 @@
+"""The thresholds of a lane's decisions. All durations are seconds, all lengths are relative to the object's box."""
+
+from __future__ import annotations
+
+from pydantic import Field, model_validator
+
+from core.settings import Settings
+
+
+class CheckoutSettings(Settings):
+    """When items enter, leave and become lines, and when a bill closes."""
+
+    clear_s: float = Field(default=1.0, gt=0, le=60, description="A zone clear for this long ends a tray")
+    return_s: float = Field(
+        default=2.2, ge=0, le=60, description="How long a bill waits for the same object before it closes for good"
+    )
+    max_open_s: float = Field(default=120.0, gt=0, le=86_400, description="A bill closes after this long in any case")
+    commit_confidence: float = Field(default=0.9, gt=0, le=1, description="An item this sure becomes a line at once")
+    ask_confidence: float = Field(default=0.6, gt=0, le=1, description="Below this the lane asks and does not guess")
+    ask_after_s: float = Field(
+        default=1.5, gt=0, le=60, description="How long an item may stay unknown before a question"
+    )
+    commit_after_s: float = Field(
+        default=1.0, gt=0, le=60, description="An item that stays between ask and commit becomes a line after this long"
+    )
+    enter_s: float = Field(
+        default=0.1, ge=0, le=10, description="How long an item is seen in the zone before it counts"
+    )
+    leave_s: float = Field(
+        default=0.4, gt=0, le=10, description="How long it is neither seen nor covered before it left"
+    )
+    stay_s: float = Field(
+        default=3.0, gt=0, le=60, description="A moving tray that then lies still this long has lost what left it"
+    )
+    recover_s: float = Field(
+        default=2.0, gt=0, le=60, description="After a gap or restart: how long the lines' objects are looked for"
+    )
+    still_window_s: float = Field(default=0.4, gt=0, le=5, description="Over this time movement is measured")
+    still_boxes: float = Field(
+        default=0.12, gt=0, le=2, description="Moved less than this many box sides in the window: it lies still"
+    )
+    near_boxes: float = Field(
+        default=1.0, gt=0, le=10, description="The same dish this many box sides from where a line was: the same object"
+    )
+    nested_share: float = Field(
+        default=0.75, gt=0, le=1, description="A box that lies this much inside another of its dish is no second item"
+    )
+
+    @model_validator(mode="after")
+    def _ordered(self) -> CheckoutSettings:
+        if self.ask_confidence > self.commit_confidence:
+            raise ValueError(
+                f"ask_confidence {self.ask_confidence} is above commit_confidence {self.commit_confidence}; lower it"
+            )
+        return self
