@@ -22,7 +22,7 @@ from core.errors import PortTaken, StoreUnavailable, TraylaneError
 from core.redact import redact_url
 
 if TYPE_CHECKING:
-    from models.settings import DetectorSettings
+    from checkout.config import LoadedConfig
     from streams.source import SourceSettings
 
 # The recorder and the store of a busy lane need this much for a day or so.
@@ -180,28 +180,30 @@ def check_port(host: str, port: int) -> Finding:
     return ok("port", f"{host}:{port} is free")
 
 
-def check_model(settings: DetectorSettings, folder: Path | None) -> Finding:
-    """Load the model with its hash checked, and let it run once (making a detector does)."""
-    from models.card import load_card
-    from models.device import find_device
-    from models.ort_detector import OrtDetector
+def check_model(config: LoadedConfig) -> Finding:
+    """Load the model as a lane would: hash checked, run once, labels compared with the menu."""
+    from checkout.build import build_detector, build_menu
 
     try:
-        card = load_card(settings.card, folder)
         began_s = time.monotonic()
-        detector = OrtDetector(card, settings, find_device(settings.device))
+        detector = build_detector(config)
+        took_s = time.monotonic() - began_s
+        try:
+            build_menu(config).check_labels(detector.labels, detector.name)
+        finally:
+            detector.close()
     except TraylaneError as err:
         return failed("model", err)
-    took_s = time.monotonic() - began_s
-    detector.close()
-    return ok("model", f"{card.full_name}: {len(card.labels)} labels, hash {card.sha256[:12]}, loads in {took_s:.1f} s")
+    return ok("model", f"{detector.name}: {len(detector.labels)} labels, all on the menu, loads in {took_s:.1f} s")
 
 
-def check_source(lane_id: str, settings: SourceSettings) -> Finding:
+def check_source(lane_id: str, settings: SourceSettings | None) -> Finding:
     """Open a lane's source and read one frame, within its own time-out."""
     from streams.factory import make_source
 
     topic = f"source {lane_id}"
+    if settings is None:
+        return Finding(Level.WARN, topic, f"none; fine for replays, `traylane run` needs lanes.{lane_id}.source.url")
     try:
         source = make_source(settings, lane_id, SystemClock())
         began_s = time.monotonic()

@@ -134,9 +134,15 @@ class Spool:
     def append(self, events: Sequence[Event], bills: Sequence[Bill], checkpoint: Checkpoint | None = None) -> int:
         """Hand over to the store, or keep. Returns how many events the store did not know yet; 0 while it is away.
 
+        An append of nothing is a good moment to try the store again, if it is due.
+
         Raises:
             SchemaMismatch: the database is not one that this program may write.
         """
+        if not events and not bills and checkpoint is None:
+            with self._lock:
+                self._catch_up(due_only=True)
+            return 0
         entry = _Entry(tuple(events), tuple(bills), checkpoint)
         line = entry.to_line()  # before anything else: what cannot be stored must not get stuck in the file
         with self._lock:

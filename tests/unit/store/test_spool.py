@@ -130,6 +130,21 @@ def test_an_absent_store_is_not_asked_at_each_append(
     assert target.tries == 2
 
 
+def test_appending_nothing_tries_the_store_when_it_is_due(
+    make_spool: SpoolMaker, target: ScriptedStore, clock: ManualClock
+) -> None:
+    spool = make_spool()
+    target.away = True
+    spool.append([make_event(1)], [])
+    target.away = False
+    spool.append([], [])
+    assert target.ids == []
+    clock.advance(1.0)
+    spool.append([], [])
+    assert target.ids == ids(1)
+    assert spool.health().waiting_events == 0
+
+
 def test_a_killed_process_leaves_its_lines(make_spool: SpoolMaker, target: ScriptedStore, tmp_path: Path) -> None:
     path = tmp_path / "lane1.spool"
     target.away = True
