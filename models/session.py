@@ -101,8 +101,7 @@ def _open(path: Path, device: Device, threads: int) -> onnxruntime.InferenceSess
     # A waiting thread must not burn the core that the camera and the tracker need.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")
-    # Denormal numbers in dark, flat images cost many times the time and change nothing.
-    options.add_session_config_entry("session.set_denormal_as_zero", "1")
+    # Not "session.set_denormal_as_zero": it changes the calling thread for good, so numpy's results change with it.
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=_providers(device))
     except ORT_ERRORS as err:
