@@ -46,7 +46,8 @@ class WebSettings(Settings):
     host: str = Field(default="127.0.0.1", min_length=1, description="Address to listen on; there is no log-in yet")
     port: int = Field(default=8080, ge=0, le=65535, description="TCP port; 0 takes any free one")
     trusted_network: bool = Field(
-        default=False, description="Allow an address beyond loopback: in a container whose port is published on loopback"
+        default=False,
+        description="Allow an address beyond loopback: in a container whose port is published on loopback",
     )
 
     @model_validator(mode="after")
