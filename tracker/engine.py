@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from tracker.births import newcomers, recognise
 from tracker.edges import FrameEdges
 from tracker.evidence import ClassEvidence
-from tracker.group_motion import common_shift, neighbours_velocity
+from tracker.group_motion import common_shift, neighbours_step
 from tracker.kalman import Floats, Gaussians
 from tracker.lifecycle import confirmable, expired, settle_unseen
 from tracker.matching import match, pair_costs
@@ -26,6 +26,7 @@ SHORTEST_STEP_S = 1e-3
 DISPLACED_COST = 0.75
 #: An occluded object stays so until less than this share of what first hid it remains.
 UNCOVER_SHARE = 0.5
+NO_BOXES: Floats = np.zeros((0, 4))
 
 
 class TrackingEngine:
@@ -91,11 +92,11 @@ class TrackingEngine:
             cost = self._follow_jump(cost, seen, before, dt_s)
         pairs = match(cost, table, seen, settings)
         hands = self._hands.update(seen.hands, dt_s)
-        self._correct(pairs.rows, seen, pairs.columns, hands, dt_s, captured_at_s)
+        merged = self._correct(pairs.rows, seen, pairs.columns, hands, dt_s, captured_at_s)
         unseen = np.ones(len(table), dtype=bool)
         unseen[pairs.rows] = False
         if unseen.any():
-            self._settle(unseen, hands, before, dt_s)
+            self._settle(unseen, np.concatenate([hands, merged]) if len(merged) else hands, before, dt_s)
         self._confirm()
         self._begin(newcomers(table, seen, pairs.free, settings), seen, captured_at_s, dt_s)
         self._forget()
@@ -130,7 +131,7 @@ class TrackingEngine:
         np.maximum(table.motion.mean[:, 2:], 1.0, out=table.motion.mean[:, 2:])
 
     def _follow_jump(self, cost: Floats, seen: Observations, before: Floats, dt_s: float) -> Floats:
-        """When most visible tracks are off their detections, ask whether all moved alike, and follow them."""
+        """When most visible tracks are off their detections, ask whether all moved alike, and follow them (and `before`)."""
         table = self.table
         visible = (table.unseen_s == 0.0) & (table.state != TENTATIVE)
         if int(visible.sum()) < 2:
@@ -143,21 +144,22 @@ class TrackingEngine:
         shift = common_shift(start[visible], seen.measured)
         if shift is None:
             return cost
-        table.motion.mean[:, :2] = before + shift
+        before += shift
+        table.motion.mean[:, :2] = before
         table.viewed += shift
         return pair_costs(table, seen, self.belief, dt_s, self.settings)
 
     def _correct(
         self, rows: Rows, seen: Observations, columns: Rows, hands: Floats, dt_s: float, captured_at_s: float
-    ) -> None:
-        """Give the tracks `rows` their detections `columns`."""
+    ) -> Floats:
+        """Give the tracks `rows` their detections `columns`; return those (K, 4) that show two objects in one box."""
         table = self.table
         table.age_s += dt_s
         table.frames += 1
         elapsed_s = table.unseen_s[rows] + dt_s
         table.unseen_s += dt_s
         if not len(rows):
-            return
+            return NO_BOXES
         found = measure(table, rows, seen, columns, hands, self._edges, self.settings)
         table.motion.update(rows, found.value, found.noise)
         table.covered[rows] = found.covered
@@ -175,16 +177,20 @@ class TrackingEngine:
         table.last_seen_s[rows] = captured_at_s
         table.score[rows] = seen.scores[columns]
         self._evidence.add(table, rows, seen, columns, elapsed_s)
+        return seen.boxes[columns[found.merged]] if found.merged.any() else NO_BOXES
 
-    def _settle(self, unseen: Mask, hands: Floats, before: Floats, dt_s: float) -> None:
-        """Decide why each unseen track is unseen, where it is meanwhile, and its state."""
+    def _settle(self, unseen: Mask, covers: Floats, before: Floats, dt_s: float) -> None:
+        """Decide why each unseen track is unseen, where it is meanwhile, and its state.
+
+        `covers` (H, 4) are hands, and detections that show two objects in one box.
+        """
         table, settings = self.table, self.settings
         self._hold(unseen, before, dt_s)
         boxes = table.boxes()
         hidden = np.zeros(len(table), dtype=bool)
         rows = np.flatnonzero(unseen)
         seen_rows = np.flatnonzero(~unseen & (table.state == CONFIRMED))
-        by_hand = most_covered(boxes[rows], hands)
+        by_hand = most_covered(boxes[rows], covers)
         # Only what was seen together with an object can lie over it; what came later may be the object itself.
         together = table.first_seen_s[seen_rows][None, :] < table.last_seen_s[rows][:, None]
         by_dish = most_covered(boxes[rows], boxes[seen_rows], together)
@@ -215,10 +221,11 @@ class TrackingEngine:
         seen = ~unseen & (table.state == CONFIRMED)
         follows = unseen & (table.state != TENTATIVE) & (table.left_over == 0)
         if int(seen.sum()) >= 2 and follows.any():
-            velocity, known = neighbours_velocity(motion.mean, table.drift, seen, follows, settings.group_reach)
+            step = motion.mean[:, :2] - before
+            moved, known = neighbours_step(motion.mean, step, table.drift, seen, follows, settings.group_reach)
             rows = np.flatnonzero(follows)[known]
-            motion.mean[rows, :2] = before[rows] + velocity[known] * dt_s
-            motion.rate[rows, :2] = velocity[known]
+            motion.mean[rows, :2] = before[rows] + moved[known]
+            motion.rate[rows, :2] = moved[known] / dt_s
 
     def _confirm(self) -> None:
         """Let tentative tracks that were seen enough count, under their old id where they are known."""

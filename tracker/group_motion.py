@@ -50,29 +50,32 @@ def common_shift(mean: Floats, measured: Floats) -> Floats | None:
     return carried
 
 
-def neighbours_velocity(mean: Floats, rate: Floats, seen: Mask, hidden: Mask, reach: float) -> tuple[Floats, Mask]:
-    """Return the median velocity of the seen neighbours of each hidden track.
+def neighbours_step(
+    mean: Floats, step: Floats, drift: Floats, seen: Mask, hidden: Mask, reach: float
+) -> tuple[Floats, Mask]:
+    """Return how far the seen neighbours of each hidden track moved in this frame, by their median.
 
     Args:
         mean: (N, 4) centre x, centre y, width, height.
-        rate: (N, 2) velocity, pixels/s.
+        step: (N, 2) movement of the centres in this frame, pixels.
+        drift: (N, 2) slow average of the velocity, pixels/s: neighbours at rest do not tremble with their detections.
         seen: (N,) tracks that were matched in this frame.
         hidden: (N,) tracks to answer for; K of them.
         reach: how far away a neighbour may be, sizes of the hidden object.
 
     Returns:
-        Velocity (K, 2) in pixels/s, and whether there were at least two neighbours (K,).
+        Movement (K, 2) in pixels, and whether there were at least two neighbours (K,).
     """
     rows, others = np.flatnonzero(hidden), np.flatnonzero(seen)
-    velocity, known = np.zeros((len(rows), 2)), np.zeros(len(rows), dtype=bool)
+    moved, known = np.zeros((len(rows), 2)), np.zeros(len(rows), dtype=bool)
     if len(others) < 2:
-        return velocity, known
+        return moved, known
     for k, row in enumerate(rows):
         size = float(np.sqrt(mean[row, 2] * mean[row, 3]))
         away = np.hypot(mean[others, 0] - mean[row, 0], mean[others, 1] - mean[row, 1])
         near = others[away < reach * size]
         if len(near) >= 2:
             known[k] = True
-            middle = np.median(rate[near], axis=0)
-            velocity[k] = middle if np.hypot(*middle) > AT_REST * size else 0.0
-    return velocity, known
+            if np.hypot(*np.median(drift[near], axis=0)) > AT_REST * size:
+                moved[k] = np.median(step[near], axis=0)
+    return moved, known

@@ -15,7 +15,7 @@ from tracker.edges import FrameEdges
 from tracker.kalman import Floats
 from tracker.observations import Observations
 from tracker.settings import TrackerSettings
-from tracker.table import CONFIRMED, Mask, Rows, TrackTable
+from tracker.table import CONFIRMED, OCCLUDED, Mask, Rows, TrackTable
 
 #: A side shorter than this share of the known one is cut if something explains it ...
 CUT_SHARE = 0.94
@@ -38,11 +38,13 @@ class Measurement:
         value: (K, 4) centre x, centre y, width, height of the whole objects.
         noise: (K, 4) standard deviations; infinite where a detection says nothing.
         covered: (K,) share of each object that is not seen.
+        merged: (K,) detections that show another known object too.
     """
 
     value: Floats
     noise: Floats
     covered: Floats
+    merged: Mask
 
 
 def measurement_noise(size: Floats, scores: Floats, settings: TrackerSettings) -> Floats:
@@ -80,7 +82,7 @@ def measure(
     mean, value = table.motion.mean[rows], seen.measured[columns].copy()
     noise = measurement_noise(mean[:, 2:], seen.scores[columns], settings)
     if not settings.keeps_size:
-        return Measurement(value, noise, np.zeros(len(rows)))
+        return Measurement(value, noise, np.zeros(len(rows)), np.zeros(len(rows), dtype=bool))
     known, found = mean[:, 2:], value[:, 2:].copy()
     ratio = found / known
     short = ratio < CUT_SHARE
@@ -94,11 +96,12 @@ def measure(
         value[:, :2] = np.where(cut, inside, value[:, :2])
         noise[:, 2:] = np.where(short, np.where(reason[:, None], np.inf, noise[:, 2:] * SHRINK_NOISE), noise[:, 2:])
         covered = np.where(reason, 1.0 - np.minimum(ratio, 1.0).prod(axis=1), 0.0)
+    merged = np.zeros(len(rows), dtype=bool)
     if (ratio.prod(axis=1) > MERGED_AREA).any():
         merged = _merged(table, rows, seen, columns)
         value[merged] = mean[merged]
         noise[merged, 2:] = np.inf
-    return Measurement(value, noise, covered)
+    return Measurement(value, noise, covered, merged)
 
 
 def _explained(mean: Floats, seen: Observations, columns: Rows, hands: Floats, edges: FrameEdges | None) -> Mask:
@@ -119,7 +122,7 @@ def _explained(mean: Floats, seen: Observations, columns: Rows, hands: Floats, e
 def _merged(table: TrackTable, rows: Rows, seen: Observations, columns: Rows) -> Mask:
     """Return which pairs (K,) are one large detection over two known objects."""
     boxes = table.boxes()
-    known = table.state == CONFIRMED
+    known = (table.state == CONFIRMED) | (table.state == OCCLUDED)
     share = intersection(boxes[known], seen.boxes[columns]) / np.maximum(area(boxes[known]), 1e-9)[:, None]
     large = seen.measured[columns, 2:].prod(axis=1) > MERGED_AREA * table.motion.mean[rows, 2:].prod(axis=1)
     both: Mask = large & ((share > MERGED_COVER).sum(axis=0) >= 2)
