@@ -48,9 +48,11 @@ class Camera:
         amplitude = self._preset.shake * self._size[0]
         stiff, damp = (2 * math.pi * 1.6) ** 2, 2 * 0.25 * 2 * math.pi * 1.6
         push = self._rng.normal(0, amplitude * math.sqrt(2 * damp * stiff), 2) * math.sqrt(self._dt)
-        for _ in range(4):
-            step = self._dt / 4
-            self._velocity += (-stiff * self._shake - damp * self._velocity) * step + push / 4
+        # Longer steps than this and the spring would run away: lanes are also sampled once in a second.
+        steps = max(4, math.ceil(self._dt / 0.0125))
+        for _ in range(steps):
+            step = self._dt / steps
+            self._velocity += (-stiff * self._shake - damp * self._velocity) * step + push / steps
             self._shake += self._velocity * step
         self._shake = np.clip(self._shake, -3 * amplitude, 3 * amplitude)
         return float(self._shake[0]), float(self._shake[1])
@@ -125,4 +127,7 @@ def _jpeg(picture: Image, quality: int) -> Image:
     done, packed = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
     if not done:
         raise ValueError(f"the JPEG encoder refused a picture of {picture.shape}")
-    return np.asarray(cv2.cvtColor(cv2.imdecode(packed, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB), np.uint8)
+    unpacked = cv2.imdecode(packed, cv2.IMREAD_COLOR)
+    if unpacked is None:
+        raise ValueError("the JPEG decoder refused what the encoder made")
+    return np.asarray(cv2.cvtColor(unpacked, cv2.COLOR_BGR2RGB), np.uint8)

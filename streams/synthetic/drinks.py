@@ -130,21 +130,8 @@ def cola_glass(c: Canvas) -> None:
 def _bottle(c: Canvas, body: Colour, label: Colour, cap: Colour, glassy: float) -> None:
     """Paint a bottle along x: body 6.6 x 15 cm, shoulder, neck, cap, label with a stripe."""
     rng = c.rng
-    outline = np.array(
-        [
-            (-11, -2.6),
-            (-10.4, -3.2),
-            (2.6, -3.3),
-            (6.2, -1.6),
-            (9.4, -1.3),
-            (9.4, 1.3),
-            (6.2, 1.6),
-            (2.6, 3.3),
-            (-10.4, 3.2),
-        ]
-        + [(-11, 2.6)],
-        np.float32,
-    )
+    upper = [(-11.0, -2.6), (-10.4, -3.2), (2.6, -3.3), (6.2, -1.6), (9.4, -1.3)]
+    outline = np.array([*upper, *((x, -y) for x, y in reversed(upper))], np.float32)
     mask = c.mask(outline)
     c.texture(mask, mix(body, (0, 0, 0), 0.15), mix(body, (255, 255, 255), 0.15), 3.0, 0.8)
     c.bulge(mask, 2.6, 0.8, glassy)

@@ -1,7 +1,7 @@
-"""Where everything of one tray is at a time: the tray's way along the counter, and the hands that change what lies on it.
+"""Where everything of one tray is at a time: its way along the counter, and the hands that change what lies on it.
 
-All motion follows minimum-jerk profiles, as reaching arms do (Flash and Hogan 1985). Lengths are cm from the frame's upper
-left corner, times are seconds since the start of the stream.
+All motion follows minimum-jerk profiles, as reaching arms do (Flash and Hogan 1985). Lengths are cm from the
+upper left corner of the frame, times are seconds since the start of the stream.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from streams.synthetic.script import TRAY_CM, Act, Disc, Placed, TrayScript, dis
 
 REACH_S = 0.75
 _CARRY_S = 0.8
+#: From the middle of a flat palm to where its fingers begin to touch.
+_PALM_CM = 5.6
 Spot = tuple[float, float]
 
 
@@ -101,7 +103,7 @@ class Hand:
 class Item:
     """A dish or thing and where it is bound: `phases` are (from_s, hand or None, offset); no phase yet: absent.
 
-    With a hand the offset is relative to its finger tips, without one to the tray's middle; an offset of None is "away".
+    With a hand the offset is relative to its finger tips, without one to the tray's middle; offset None is "away".
     """
 
     object_id: int
@@ -111,7 +113,7 @@ class Item:
 
     def at(self, t: float, tray: Spot) -> tuple[Spot, bool] | None:
         """Return its middle and whether a hand carries it, or None while it is absent."""
-        current = None
+        current: tuple[float, Hand | None, Spot | None] | None = None
         for phase in self.phases:
             if phase[0] <= t:
                 current = phase
@@ -152,6 +154,7 @@ class TrayRun:
         self.clear_s = self.legs[-1].crossing(min(stage.zone[2] + TRAY_CM[0] / 2 + 1, away - 0.1))
         self.start_s, self.end_s = self.legs[0].start_s, self.legs[-1].end_s
         self.hands: list[Hand] = []
+        self._home: list[Spot] = []
         self.items = self._lay_items()
         for number, act in enumerate(script.acts):
             self._perform(act, tray_id * 100 + 60 + number)
@@ -191,9 +194,7 @@ class TrayRun:
             acts = sorted((act for act in self.script.acts if act.item == number), key=lambda act: act.at_s)
             if not acts or acts[0].kind != "put":
                 item.phases.append((-math.inf, None, offset))
-            item.phases.sort(key=lambda phase: phase[0])
-            self._home = getattr(self, "_home", {})
-            self._home[number] = offset
+            self._home.append(offset)
             items.append(item)
         return items
 
@@ -218,7 +219,7 @@ class TrayRun:
         ax, ay = hand.axis
         rest = (self.tray_at(touch)[0], self.y)
         home = self._home[act.item]
-        grip = -5.2 if act.kind == "cover" else self._reach_of(item, angle)
+        grip = -_PALM_CM if act.kind == "cover" else self._reach_of(item, angle)
         spot = (rest[0] + home[0] + ax * grip, rest[1] + home[1] + ay * grip)
         far = self._distance_out(spot, hand) + grip + item.kind.radius_cm
         out = (spot[0] + ax * far, spot[1] + ay * far)

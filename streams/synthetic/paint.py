@@ -101,7 +101,8 @@ class Canvas:
 
     def _pixels(self, points: Points) -> NDArray[np.int32]:
         moved = points * self.px_cm + np.array(self.origin, np.float32)
-        return np.rint(moved * _SUB).astype(np.int32)
+        pixels: NDArray[np.int32] = np.rint(moved * _SUB).astype(np.int32)
+        return pixels
 
     def mask(self, *outlines: Points) -> Mask:
         """Return a mask (h, w) of 255 inside the outlines."""

@@ -1,4 +1,4 @@
-"""What happens on one tray: which things lie where, which hands come when. Written by a test, or drawn from a preset."""
+"""What happens on one tray: which things lie where, which hands come when. Written by a test or drawn from a preset."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ Disc = tuple[float, float, float]
 
 
 def discs(kind: Kind, x: float, y: float, angle: float, scale: float = 1.0) -> list[Disc]:
-    """Return the circles (x, y, radius) that stand for a thing when free room is looked for: long things have several."""
+    """Return the circles (x, y, radius) that stand for a thing when free room is sought: long things have several."""
     long, short = max(kind.width_cm, kind.height_cm) * scale, min(kind.width_cm, kind.height_cm) * scale
     if long < 1.3 * short:
         return [(x, y, (long + short) / 4)]

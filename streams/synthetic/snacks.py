@@ -53,12 +53,11 @@ def pretzel(c: Canvas) -> None:
 def _inside(c: Canvas, x: float, y: float) -> bool:
     h, w = c.alpha.shape
     col, row = int(x * c.px_cm + w / 2), int(y * c.px_cm + h / 2)
-    return 0 <= row < h and 0 <= col < w and c.alpha[row, col] > 0
+    return 0 <= row < h and 0 <= col < w and bool(c.alpha[row, col] > 0)
 
 
 def croissant(c: Canvas) -> None:
     """A ridged golden crescent."""
-    rng = c.rng
     t = np.linspace(math.pi * 0.05, math.pi * 0.95, 9)
     widths = 3.1 * np.sin(np.linspace(0.28, math.pi - 0.28, 9)) ** 0.8
     for i in (0, 8, 1, 7, 2, 6, 3, 5, 4):

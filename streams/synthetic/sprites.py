@@ -1,6 +1,7 @@
 """From paintings to pixels: bake a canvas into a turned sprite with its shadow, and lay sprites over a picture.
 
-Sprites are premultiplied uint8, so that compositing is one multiply and one add per sprite (Porter and Duff 1984, "over").
+Sprites are premultiplied uint8, so that compositing is one multiply and one add per sprite ("over" of Porter
+and Duff 1984).
 """
 
 from __future__ import annotations
@@ -61,8 +62,9 @@ def bake(canvas: Canvas, px_cm: float, angle: float, height_cm: float, shadow: f
     offset = (SHADOW[0] * height_cm * px_cm, SHADOW[1] * height_cm * px_cm)
     blur = max(0.18 * height_cm * px_cm, 0.7)
     margin = math.ceil(max(offset) + 2.5 * blur) + 1
-    padded = cv2.copyMakeBorder(turned, margin, margin, margin, margin, cv2.BORDER_CONSTANT, value=(0, 0, 0, 0))
-    alpha = np.ascontiguousarray(padded[..., 3])
+    padded: Image = np.zeros((turned.shape[0] + 2 * margin, turned.shape[1] + 2 * margin, 4), np.uint8)
+    padded[margin:-margin, margin:-margin] = turned
+    alpha: Mask = padded[..., 3].copy()
     dark = cv2.GaussianBlur(_translate(alpha, *offset), (0, 0), blur)
     rest = (255 - alpha).astype(np.float32) / 255.0
     padded[..., 3] = np.clip(alpha + dark * shadow * rest, 0, 255).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""What is really there: per frame and per tray. Written from the plan of motion and the pixels laid, never from a detector."""
+"""What is really there, per frame and per tray: from the plan of motion and the pixels laid, never from a detector."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ class FrameTruth:
     Attributes:
         index: 0-based frame number.
         t_s: seconds since the start of the stream.
-        boxes: (N, 4) float32 xyxy pixels: the whole extent, covered parts too, cut at the frame's edges.
+        boxes: (N, 4) float32 xyxy pixels: the whole extent, covered parts too, cut at the frame's edges; of an arm
+            the extent of what lies inside the frame.
         object_ids: (N,) int64; an object keeps its id, ids are never reused.
         labels: (N,) dish names and `core.records.HAND`.
         visible: (N,) float32 0..1, the share of a dish that can be seen (parts outside the frame count as hidden);
@@ -89,8 +90,10 @@ def truth_file(fps: float, trays: list[TrayTruth], frames: list[FrameTruth]) -> 
 
 
 def _box_rows(frame: FrameTruth) -> list[list[object]]:
-    return [
-        [int(frame.object_ids[i]), frame.labels[i], *(round(float(v), 1) for v in frame.boxes[i])]
-        + [round(float(frame.visible[i]), 3), bool(frame.in_zone[i])]
-        for i in range(len(frame.labels))
-    ]
+    rows: list[list[object]] = []
+    for i, label in enumerate(frame.labels):
+        corners = [round(float(value), 1) for value in frame.boxes[i]]
+        rows.append(
+            [int(frame.object_ids[i]), label, *corners, round(float(frame.visible[i]), 3), bool(frame.in_zone[i])]
+        )
+    return rows
