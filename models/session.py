@@ -59,19 +59,7 @@ class Session:
 
     def __init__(self, path: Path, device: Device, threads: int) -> None:
         self._path = path
-        self.device = device
-        self._session = _open(path, device, threads)
-        got = self._session.get_providers()
-        if device.kind == "cuda" and "CUDAExecutionProvider" not in got:
-            if device.required:
-                raise ModelError(
-                    f"{path}: device {device} was asked for, but ONNX Runtime has no working CUDA there (it got "
-                    f"{', '.join(got)}); install CUDA 12+ and cuDNN 9, or use device: auto"
-                )
-            LOG.warning(
-                "%s: a GPU is there but ONNX Runtime cannot use it (CUDA or cuDNN missing); using the CPU", path
-            )
-            self.device = Device("cpu")
+        self.device, self._session = _open_on(path, device, threads)
         self.inputs = [_spec(node) for node in self._session.get_inputs()]
         self.outputs = [_spec(node) for node in self._session.get_outputs()]
         self.metadata: Mapping[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
@@ -87,6 +75,24 @@ class Session:
         except ORT_ERRORS as err:
             raise InferenceError(f"{self._path}: inference failed: {_first_line(err)}") from err
         return results
+
+
+def _open_on(path: Path, device: Device, threads: int) -> tuple[Device, onnxruntime.InferenceSession]:
+    """Open the model where it was wished; a GPU that "auto" found and that does not work is given up for the CPU."""
+    if device.kind == "cpu":
+        return device, _open(path, device, threads)
+    reason, cause = "CUDA or cuDNN, as this onnxruntime needs them, are missing", None
+    try:
+        session = _open(path, device, threads)
+        if "CUDAExecutionProvider" in session.get_providers():
+            return device, session
+    except ModelMismatch as err:
+        reason, cause = str(err), err
+    if device.required:
+        text = f"{path}: device {device} was asked for and does not work ({reason}); use device: auto or cpu"
+        raise ModelError(text) from cause
+    LOG.warning("%s: there is a GPU, but it does not work (%s); using the CPU", path, reason)
+    return Device("cpu"), _open(path, Device("cpu"), threads)
 
 
 def _open(path: Path, device: Device, threads: int) -> onnxruntime.InferenceSession:
