@@ -40,7 +40,13 @@ def row(
     if value is not None and reference is not None:
         over, under = (value, reference) if better == "higher" else (reference, value)
         ratio = over / under if under else None
-    return {"name": name, "value": _rounded(value), "unit": unit, "reference": reference, "ratio": _rounded(ratio)}
+    return {
+        "name": name,
+        "value": _rounded(value),
+        "unit": unit,
+        "reference": _rounded(reference),
+        "ratio": _rounded(ratio),
+    }
 
 
 def write_results(name: str, rows: Sequence[dict[str, Any]], folder: Path = RESULTS) -> Path:
