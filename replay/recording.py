@@ -8,14 +8,11 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from core.records import Bill, Decision, DecisionKind, Event, Track, TrackState
+from core.records import Bill, Decision, DecisionKind, Event
 from replay.matching import Stay
 
 if TYPE_CHECKING:
     from checkout.pipeline import LaneUpdate
-
-#: States in which an object counts as there; it may be hidden by a hand.
-PRESENT = (TrackState.CONFIRMED, TrackState.OCCLUDED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +22,6 @@ class FrameRow:
     index: int
     t_s: float
     items: int
-    tracks: tuple[Track, ...]
 
 
 @dataclass
@@ -56,8 +52,7 @@ class Recording:
             self.bills[bill.bill_id] = bill
         if update.frame is None:
             return
-        present = tuple(track for track in update.tracks.tracks if track.state in PRESENT)
-        self.rows.append(FrameRow(update.frame.index, update.frame.stream_s, update.items_in_zone, present))
+        self.rows.append(FrameRow(update.frame.index, update.frame.stream_s, update.items_in_zone))
         for stage, seconds in {**update.stage_s, "decode": read_s}.items():
             self.stage_s[stage].append(seconds)
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from types import TracebackType
 
-from core.records import Bill, Event
-from replay.recording import FrameRow, Recording
+from core.records import Bill, Event, Tracks, TrackState
+from replay.recording import FrameRow
+
+#: States in which an object counts as there; it may be hidden by a hand.
+PRESENT = (TrackState.CONFIRMED, TrackState.OCCLUDED)
 
 
 def write_events(path: Path, events: Sequence[Event]) -> None:
@@ -74,17 +78,31 @@ def write_counts(path: Path, rows: Sequence[FrameRow]) -> None:
     path.write_text("frame,t_s,items\n" + "".join(lines), encoding="utf-8")
 
 
-def write_tracks(path: Path, recording: Recording, labels: Sequence[str]) -> None:
-    """Write MOTChallenge rows of the confirmed tracks: `frame,id,x,y,w,h,score,class,visibility`.
+class TrackFile:
+    """MOTChallenge rows of the confirmed tracks, written frame by frame, for a long recording has many.
 
-    The frame counts from 1. The class is the 1-based place of the dish in `labels`, 0 where the dish is unknown.
+    `frame,id,x,y,w,h,score,class,visibility`: the frame counts from 1; the class is the 1-based place of the dish in
+    `labels`, 0 where the dish is unknown. Objects that are covered right now are among them.
     """
-    number = {label: i for i, label in enumerate(labels, start=1)}
-    lines = []
-    for row in recording.rows:
-        for track in row.tracks:
+
+    def __init__(self, path: Path, labels: Sequence[str]) -> None:
+        self._number = {label: i for i, label in enumerate(labels, start=1)}
+        self._file = path.open("w", encoding="utf-8")
+
+    def add(self, tracks: Tracks) -> None:
+        """Write the tracks of one frame."""
+        for track in tracks.tracks:
+            if track.state not in PRESENT:
+                continue
             x1, y1, x2, y2 = track.box
             box = f"{x1:.2f},{y1:.2f},{x2 - x1:.2f},{y2 - y1:.2f}"
-            rest = f"{track.score:.4f},{number.get(track.label, 0)},{track.visibility:.3f}"
-            lines.append(f"{row.index + 1},{track.track_id},{box},{rest}\n")
-    path.write_text("".join(lines), encoding="utf-8")
+            rest = f"{track.score:.4f},{self._number.get(track.label, 0)},{track.visibility:.3f}"
+            self._file.write(f"{tracks.frame_index + 1},{track.track_id},{box},{rest}\n")
+
+    def __enter__(self) -> TrackFile:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()

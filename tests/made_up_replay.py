@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core.records import Bill, Decision, DecisionKind, Event, LineItem, Track, TrackState
+from core.records import Bill, Decision, DecisionKind, Event, LineItem
 from replay.recording import FrameRow, Recording
 from replay.truth import Truth, TruthBill, TruthItem
 
@@ -47,13 +47,10 @@ def two_trays() -> tuple[Recording, Truth]:
         "b1": bill("b1", 1.0, 6.0, line(1, 1, "tea", 1.2), line(2, 2, "soup", 1.5)),
         "b2": bill("b2", 10.0, 16.0, line(1, 3, "soup", 10.4), line(2, 4, "tea", 11.0)),
     }
-    track = Track(
-        1, (10.0, 10.0, 30.0, 30.0), (0.0, 0.0), 0.8, TrackState.CONFIRMED, 1.0, (("tea", 0.9),), 1.0, 2.0, True
-    )
     for index in range(200):
         t_s = index / FPS
         items = 2 if 1.4 <= t_s < 6.0 else 3 if 12.0 <= t_s < 13.0 else 2 if 11.0 <= t_s < 16.0 else 0
-        recording.rows.append(FrameRow(index, t_s, items, (track,) if items else ()))
+        recording.rows.append(FrameRow(index, t_s, items))
         for stage, seconds in (
             ("decode", 0.001),
             ("detect", 0.010 + 0.0001 * (index % 7)),

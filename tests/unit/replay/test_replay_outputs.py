@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 
 from core.errors import ConfigError, SourceOpenError, StoreUnavailable
+from core.records import Track, Tracks, TrackState
 from replay.out_folder import whole_folder
 from replay.recording import Recording, stays
 from replay.report import Heading, Wording, render
 from replay.score import bill_figures, figures, score
 from replay.truth import Truth
-from replay.writers import write_bills, write_counts, write_events, write_tracks
+from replay.writers import TrackFile, write_bills, write_counts, write_events
 from tests import made_up_replay as made_up
 
 
@@ -97,7 +98,7 @@ def test_events_are_sorted_lines_that_repeat_to_the_byte(tmp_path: Path) -> None
     assert (rows[1]["kind"], rows[1]["t_s"], rows[1]["price"]) == ("line_add", 1.2, 2.0)
 
 
-def test_bills_counts_and_tracks(tmp_path: Path) -> None:
+def test_bills_and_counts(tmp_path: Path) -> None:
     recording, _ = made_up.two_trays()
     write_bills(tmp_path / "bills.json", list(recording.bills.values()))
     bills = json.loads((tmp_path / "bills.json").read_text())
@@ -108,10 +109,21 @@ def test_bills_counts_and_tracks(tmp_path: Path) -> None:
         rows = list(csv.DictReader(handle))
     assert len(rows) == 200
     assert (rows[125]["frame"], rows[125]["items"]) == ("125", "3")
-    write_tracks(tmp_path / "tracks.txt", recording, ["soup", "tea"])
-    first = (tmp_path / "tracks.txt").read_text().splitlines()[0].split(",")
-    assert first[:2] == ["15", "1"]
-    assert list(map(float, first[2:])) == [10.0, 10.0, 20.0, 20.0, 0.8, 2.0, 1.0]
+
+
+def test_only_confirmed_and_covered_tracks_are_written(tmp_path: Path) -> None:
+    def track(number: int, state: TrackState, label: str) -> Track:
+        return Track(number, (10.0, 10.0, 30.0, 40.0), (0.0, 0.0), 0.8, state, 1.0, ((label, 0.9),), 1.0, 2.0, True)
+
+    states = (TrackState.TENTATIVE, TrackState.CONFIRMED, TrackState.OCCLUDED, TrackState.LOST)
+    with TrackFile(tmp_path / "tracks.txt", ["soup", "tea"]) as file:
+        file.add(Tracks(14, 0.5, tuple(track(i, state, "tea") for i, state in enumerate(states, start=1))))
+        file.add(Tracks(15, 0.6, (track(2, TrackState.CONFIRMED, "@item"),)))
+    assert (tmp_path / "tracks.txt").read_text().splitlines() == [
+        "15,2,10.00,10.00,20.00,30.00,0.8000,2,1.000",
+        "15,3,10.00,10.00,20.00,30.00,0.8000,2,1.000",
+        "16,2,10.00,10.00,20.00,30.00,0.8000,0,1.000",
+    ]
 
 
 def page(recording: Recording, truth: Truth) -> str:
