@@ -33,7 +33,7 @@ def add(subparsers: Any) -> None:
     parser.add_argument("--cache", type=Path, default=Path("var/traynet"), help="where rendered pictures are kept")
     parser.add_argument("--rolls", type=int, default=1000, help="lanes to render for training, 1..1000; default 1000")
     parser.add_argument("--validation-rolls", type=int, default=48, help="lanes to choose by, 1..50; default 48")
-    parser.add_argument("--frames", type=int, default=24, help="pictures of each lane; default 24")
+    parser.add_argument("--frames", type=int, default=30, help="pictures of each lane; default 30")
     parser.add_argument("--render-only", action="store_true", help="render the pictures and stop")
     parser.add_argument(
         "--export", type=Path, metavar="CARD", help="write CARD.yaml and .onnx from DIR/best.pt; then stop"
@@ -69,7 +69,7 @@ def _train(args: argparse.Namespace) -> int:
         threads=args.threads,
     )
     rolls = plan(TRAIN_SEEDS[: args.rolls], args.frames)
-    validation = plan(VALIDATION_SEEDS[: args.validation_rolls], 10, every_s=1.7)
+    validation = plan(VALIDATION_SEEDS[: args.validation_rolls], 12, every_s=1.7)
     made = render_set([*rolls, *validation], args.cache, processes=args.threads, on_roll=_show_roll)
     print(f"{len(rolls)} training and {len(validation)} validation lanes in {args.cache}, {made} of them rendered now")
     if args.render_only:

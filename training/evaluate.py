@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from streams.synthetic.lane import SyntheticLane
 
 from core.records import Frame
 from models.detector import Detector
@@ -77,10 +76,8 @@ def ap50_per_label(lanes: Sequence[LaneScores]) -> dict[str, float]:
 def _pictures(
     labels: tuple[str, ...], seed: int, preset: str, frames: int, every_s: float
 ) -> Iterator[tuple[NDArray[np.uint8], Wanted]]:
-    lane = SyntheticLane(seed, preset=preset)
     index_of = {label: i for i, label in enumerate(labels)}
-    step = max(round(every_s * lane.fps), 1)
-    for image, truth in sampled(lane, seed % step, step, frames):
+    for image, truth in sampled(seed, preset, frames, every_s):
         classes = np.array([index_of[label] for label in truth.labels], dtype=np.int64)
         yield image, Wanted(truth.boxes, classes, truth.visible >= MIN_VISIBLE)
 

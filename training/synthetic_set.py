@@ -25,15 +25,18 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from streams.synthetic.lane import SyntheticLane
-from streams.synthetic.truth import FrameTruth
 
 from core.errors import DataError, FormatError
 from core.files import sha256_of, write_atomic
+from core.records import HAND
+from streams.synthetic.catalogue import DISH_NAMES
+from streams.synthetic.lane import SyntheticLane
+from streams.synthetic.truth import FrameTruth
 
 TRAIN_SEEDS = range(100_000, 101_000)
 VALIDATION_SEEDS = range(200_000, 200_050)
 TEST_SEEDS_FROM = 900_000
+LABELS = (*DISH_NAMES, HAND)
 #: Shares of the presets among the training rolls; medium is what the product is judged by.
 PRESET_SHARES = {"easy": 0.25, "medium": 0.45, "hard": 0.30}
 
@@ -53,8 +56,8 @@ class Roll:
 
     seed: int
     preset: str
-    frames: int = 24
-    every_s: float = 0.6
+    frames: int = 30
+    every_s: float = 1.1
     camera: tuple[int, int] = (640, 360)
     size: tuple[int, int] = (320, 180)
 
@@ -100,7 +103,7 @@ class Pictures:
         return picture
 
 
-def plan(seeds: Sequence[int], frames: int, every_s: float = 0.6) -> list[Roll]:
+def plan(seeds: Sequence[int], frames: int, every_s: float = 1.1) -> list[Roll]:
     """Deal the presets over the seeds, by PRESET_SHARES and always in the same way."""
     names, shares = zip(*PRESET_SHARES.items(), strict=True)
     edges = np.cumsum(shares)
@@ -188,9 +191,12 @@ def load_set(rolls: Iterable[Roll], folder: Path) -> Pictures:
     )
 
 
-def sampled(lane: SyntheticLane, first: int, step: int, count: int) -> Iterator[tuple[NDArray[np.uint8], FrameTruth]]:
-    """Yield frames `first`, `first + step`, … of a lane, `count` in all."""
-    yield from itertools.islice(lane, first, first + step * count, step)
+def sampled(
+    seed: int, preset: str, frames: int, every_s: float, size: tuple[int, int] = (640, 360)
+) -> Iterator[tuple[NDArray[np.uint8], FrameTruth]]:
+    """Yield frames of a lane, `every_s` seconds apart: what happens there does not depend on how often one looks."""
+    lane = SyntheticLane(seed, preset=preset, width=size[0], height=size[1], fps=1.0 / every_s)
+    yield from itertools.islice(lane, frames)
 
 
 def _is_there(roll: Roll, folder: Path) -> bool:
@@ -209,15 +215,12 @@ def _render(job: tuple[Roll, Path]) -> None:
     roll, folder = job
     cv2.setNumThreads(1)
     width, height = roll.camera
-    lane = SyntheticLane(roll.seed, preset=roll.preset, width=width, height=height)
-    index_of = {label: i for i, label in enumerate(lane.labels)}
+    index_of = {label: i for i, label in enumerate(LABELS)}
     scale = np.array([roll.size[0] / width, roll.size[1] / height] * 2, dtype=np.float32)
     pictures = np.empty((roll.frames, roll.size[1], roll.size[0], 3), dtype=np.uint8)
     boxes, classes, visible, frames = [], [], [], []
-    step = max(round(roll.every_s * lane.fps), 1)
-    # Lanes start with an empty counter: begin somewhere within the first seconds, differently for each seed.
-    first = roll.seed % step
-    for kept, (image, truth) in enumerate(sampled(lane, first, step, roll.frames)):
+    look = sampled(roll.seed, roll.preset, roll.frames, roll.every_s, roll.camera)
+    for kept, (image, truth) in enumerate(look):
         cv2.resize(image, roll.size, dst=pictures[kept], interpolation=cv2.INTER_LINEAR)
         boxes.append(truth.boxes * scale)
         classes.append(np.array([index_of[label] for label in truth.labels], dtype=np.int16))
@@ -237,7 +240,7 @@ def _render(job: tuple[Roll, Path]) -> None:
     write_atomic(folder / f"{roll.stem}.npy", picture_bytes.getvalue())
     note = {
         "roll": asdict(roll),
-        "labels": list(lane.labels),
+        "labels": list(LABELS),
         "pictures_sha256": sha256_of(folder / f"{roll.stem}.npy"),
     }
     write_atomic(folder / f"{roll.stem}.json", json.dumps(note, indent=1))  # last: it says that the roll is whole
