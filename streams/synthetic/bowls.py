@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from streams.synthetic.paint import Canvas, Colour, blob, box, ellipse, jitter, mix
+from streams.synthetic.paint import Canvas, Colour, box, ellipse, jitter, mix
 from streams.synthetic.plates import garnish
 
 _WHITE: tuple[Colour, ...] = ((240, 238, 232), (230, 224, 210), (222, 228, 232))
@@ -30,8 +30,7 @@ def _soup(c: Canvas, radius: float, dark: Colour, light: Colour) -> tuple[float,
     mask = c.mask(surface)
     c.texture(mask, dark, light, 2.2, 0.9)
     c.bulge(mask, 1.4, -0.4)
-    shine = blob(c.rng, -radius * 0.32, -radius * 0.38, radius * 0.2, radius * 0.1, -0.7, 0.1)
-    c.tint(c.mask(shine), (255, 250, 240), 0.45, 0.25)
+    c.highlight(radius * 0.5, radius * 0.2, radius * 0.1, 0.45)
     return float(c.rng.normal(0, 0.4)), float(c.rng.normal(0, 0.4))
 
 

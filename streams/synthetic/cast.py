@@ -82,12 +82,16 @@ class _Cast:
         part = item.object_id % 100 + 1
         size = float(self._scale.rng(self.run.tray_id, part + 100).uniform(*item.kind.sizes))
         canvas = self._canvas((item.kind.width_cm + 3, item.kind.height_cm + 3), part, 2.5)
+        canvas.light_from(item.angle)
         item.kind.paint(canvas)
         canvas.px_cm /= size
         self._sprites[item.object_id] = bake(canvas, self._scale.px_cm, item.angle, item.kind.tall_cm)
 
     def _bake_hand(self, arm: Hand) -> None:
-        canvas = self._canvas((ARM_WIDTH_CM, ABOVE_CM + ARM_LENGTH_CM), 99, 1.8, ABOVE_CM)
+        # One guest has one skin and one sleeve; whoever reaches over from the other side is somebody else.
+        part = 98 if arm.axis[1] < 0 else 99
+        canvas = self._canvas((ARM_WIDTH_CM, ABOVE_CM + ARM_LENGTH_CM), part, 1.8, ABOVE_CM)
+        canvas.light_from(arm.angle)
         hand(canvas, arm.pose)
         self._sprites[arm.object_id] = bake(canvas, self._scale.px_cm, arm.angle, 9.0, 0.34)
 

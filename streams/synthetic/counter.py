@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import cv2
 import numpy as np
 
 from streams.synthetic.paint import Canvas, Colour, Image, box, ellipse, jitter, mix
@@ -19,7 +20,8 @@ _TOPS: tuple[tuple[Colour, Colour, str], ...] = (
 def paint_counter(rng: np.random.Generator, width: int, height: int, px_cm: float) -> Image:
     """Return the empty counter as a picture (height, width, 3)."""
     w, h = width / px_cm, height / px_cm
-    c = Canvas(w + 1, h + 1, px_cm, rng)
+    # Twice as fine, so that shrinking smooths the edges.
+    c = Canvas(w + 1, h + 1, 2 * px_cm, rng)
     dark, light, kind = _TOPS[int(rng.integers(len(_TOPS)))]
     base = mix(dark, light, 0.5)
     everything = np.full_like(c.alpha, 255)
@@ -28,7 +30,9 @@ def paint_counter(rng: np.random.Generator, width: int, height: int, px_cm: floa
     _front(c, w, h)
     _back(c, w, h)
     vertical = np.linspace(1.04, 0.93, c.rgb.shape[0], dtype=np.float32)[:, None, None]
-    picture = np.clip(c.rgb * vertical, 0, 255).astype(np.uint8)
+    fine = np.clip(c.rgb * vertical, 0, 255).astype(np.uint8)
+    size = (max(fine.shape[1] // 2, width), max(fine.shape[0] // 2, height))
+    picture: Image = np.asarray(cv2.resize(fine, size, interpolation=cv2.INTER_AREA), np.uint8)
     y, x = (picture.shape[0] - height) // 2, (picture.shape[1] - width) // 2
     return np.ascontiguousarray(picture[y : y + height, x : x + width])
 
@@ -37,10 +41,8 @@ def _grain(c: Canvas, kind: str, w: float, h: float, base: Colour) -> None:
     rng = c.rng
     rows, cols = c.alpha.shape
     if kind == "steel":
-        brushed = np.repeat(rng.normal(0, 3.2, (rows, max(cols // 24, 1))), 24, axis=1)[:, :cols]
-        padded = np.zeros((rows, cols))
-        padded[:, : brushed.shape[1]] = brushed
-        c.rgb = np.clip(c.rgb + padded[..., None], 0, 255).astype(np.uint8)
+        brushed = cv2.resize(rng.normal(0, 4.5, (rows, 12)).astype(np.float32), (cols, rows))
+        c.rgb = np.clip(c.rgb + brushed[..., None], 0, 255).astype(np.uint8)
     elif kind == "wood":
         for y in np.arange(-h / 2, h / 2, 1.1):
             t = np.linspace(-w / 2, w / 2, 24)
@@ -87,6 +89,8 @@ def _back(c: Canvas, w: float, h: float) -> None:
     _holder(c, float(spots[1]), top + 9)
     if rng.random() < 0.7:
         _stack(c, float(spots[2]), top + 9)
+    if rng.random() < 0.7:
+        _shakers(c, float(spots[3]), top + 7)
 
 
 def _terminal(c: Canvas, x: float, y: float) -> None:
@@ -133,3 +137,17 @@ def _stack(c: Canvas, x: float, y: float) -> None:
     well = ellipse(x - 0.6, y - 0.7, 4.0, 4.0)
     c.fill(well, (236, 234, 230))
     c.bulge(c.mask(well), 1.0, -0.3)
+
+
+def _shakers(c: Canvas, x: float, y: float) -> None:
+    """Paint salt and pepper, and a sign with a price."""
+    for dx, body in ((-3.2, (226, 228, 228)), (3.2, (84, 82, 80))):
+        c.tint(c.mask(ellipse(x + dx + 1.0, y + 1.4, 2.3, 2.3)), (20, 18, 16), 0.45, 0.7)
+        c.disc(x + dx, y, 2.2, body)
+        c.disc(x + dx, y, 1.6, (188, 192, 196))
+        for k in range(5):
+            c.disc(x + dx + 0.8 * math.cos(k * 1.26), y + 0.8 * math.sin(k * 1.26), 0.18, (50, 50, 52))
+    c.tint(c.mask(box(x + 11, y + 1.2, 7.5, 5, 0.1, 0.3)), (20, 18, 16), 0.4, 0.6)
+    c.fill(box(x + 10.4, y + 0.4, 7.4, 5.0, 0.1, 0.3), (42, 50, 46))
+    for k in range(3):
+        c.fill(box(x + 10.2, y - 1.0 + k * 1.3, 5.4 - k, 0.5, 0.1), (226, 226, 214))

@@ -31,7 +31,7 @@ def coffee(c: Canvas) -> None:
     c.texture(surface, (40, 20, 10), (66, 34, 16), 1.2, 0.8)
     c.line(ellipse(0, 0, 3.3, 3.3), 0.3, jitter(rng, (150, 96, 50), 10), closed=True)
     c.bulge(surface, 1.0, -0.3)
-    c.tint(c.mask(blob(rng, -1.2, -1.3, 0.9, 0.45, -0.7)), (255, 245, 230), 0.5, 0.15)
+    c.highlight(1.8, 0.9, 0.45, 0.5)
     spoon = rng.uniform(2.0, 4.2)
     x, y = 5.6 * math.cos(spoon), 5.6 * math.sin(spoon)
     c.fill(box(x, y, 0.55, 7.4, spoon, 0.25), (176, 178, 182))
@@ -108,7 +108,7 @@ def water_glass(c: Canvas) -> None:
         x, y = rng.normal(0, 0.7), rng.normal(0, 0.7)
         c.disc(x, y, 1.55, (226, 206, 48))
         c.disc(x, y, 1.2, (244, 238, 150))
-    c.tint(c.mask(blob(rng, -1.5, -1.6, 1.1, 0.4, -0.7)), (255, 255, 255), 0.8, 0.12)
+    c.highlight(2.2, 1.1, 0.4, 0.8)
 
 
 def cola_glass(c: Canvas) -> None:

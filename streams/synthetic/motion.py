@@ -27,6 +27,11 @@ def eased(share: float) -> float:
     return s * s * s * (10 - 15 * s + 6 * s * s)
 
 
+def _turned(spot: Spot, angle: float) -> Spot:
+    c, s = math.cos(angle), math.sin(angle)
+    return spot[0] * c - spot[1] * s, spot[0] * s + spot[1] * c
+
+
 @dataclass(frozen=True)
 class Stage:
     """The counter in cm: its size, the stop position of trays, and the tray zone."""
@@ -117,11 +122,13 @@ class Item:
         for phase in self.phases:
             if phase[0] <= t:
                 current = phase
-        if current is None or current[2] is None:
+        if current is None:
             return None
         _, hand, offset = current
         base = tray if hand is None else hand.at(t, tray)
-        return None if base is None else ((base[0] + offset[0], base[1] + offset[1]), hand is not None)
+        if base is None or offset is None:
+            return None
+        return (base[0] + offset[0], base[1] + offset[1]), hand is not None
 
     @property
     def stays(self) -> bool:
@@ -189,7 +196,7 @@ class TrayRun:
         tilt = self.script.tilt
         spots = [self._spot_of(placed, taken) for placed in self.script.items]
         for number, (placed, (x, y, angle)) in enumerate(zip(self.script.items, spots, strict=True)):
-            offset = (x * math.cos(tilt) - y * math.sin(tilt), x * math.sin(tilt) + y * math.cos(tilt))
+            offset = _turned((x, y), tilt)
             item = Item(self.tray_id * 100 + number, kind_named(placed.name), angle + tilt)
             acts = sorted((act for act in self.script.acts if act.item == number), key=lambda act: act.at_s)
             if not acts or acts[0].kind != "put":
@@ -232,7 +239,7 @@ class TrayRun:
         elif act.kind == "take":
             item.phases += [(middle, hand, carried), (hold_end + REACH_S, None, None)]
         elif act.kind == "move":
-            there = (act.to[0], act.to[1])
+            there = _turned(act.to, self.script.tilt)
             spot = (rest[0] + there[0] + ax * grip, rest[1] + there[1] + ay * grip)
             hand.keys += [(hold_end + _CARRY_S, *spot), (hold_end + _CARRY_S + act.hold_s, *spot)]
             item.phases += [(middle, hand, carried), (hold_end + _CARRY_S + act.hold_s / 2, None, there)]

@@ -87,6 +87,7 @@ class Canvas:
         px_cm: pixels per centimetre.
         origin: (x, y) pixels of the point that painters call (0, 0).
         rng: the thing's own random numbers: equal seeds paint equal things.
+        lamp: unit vector towards the lamp; `light_from` turns it for things that will be turned.
     """
 
     def __init__(
@@ -97,7 +98,19 @@ class Canvas:
         self.rgb: Image = np.zeros((h, w, 3), np.uint8)
         self.alpha: Mask = np.zeros((h, w), np.uint8)
         self.px_cm, self.rng = px_cm, rng
+        self.lamp = (-math.sqrt(0.5), -math.sqrt(0.5))
         self.origin = (w / 2, h / 2 if top_cm is None else top_cm * px_cm)
+
+    def light_from(self, angle: float) -> None:
+        """Set the lamp so that it shines from the upper left after the painting is turned by `angle` radians."""
+        direction = -0.75 * math.pi - angle
+        self.lamp = (math.cos(direction), math.sin(direction))
+
+    def highlight(self, radius: float, width: float, height: float, opacity: float) -> None:
+        """Put a soft white spot on the side of the lamp, `radius` cm from the middle."""
+        x, y = self.lamp[0] * radius, self.lamp[1] * radius
+        turn = math.atan2(y, x) + math.pi / 2
+        self.tint(self.mask(ellipse(x, y, width, height, turn)), (255.0, 255.0, 250.0), opacity, 0.22)
 
     def _pixels(self, points: Points) -> NDArray[np.int32]:
         moved = points * self.px_cm + np.array(self.origin, np.float32)
@@ -165,11 +178,15 @@ class Canvas:
         d = max(round(sigma), 1)
         cut = _window(mask, 2 * d)
         part = mask[cut]
-        if min(part.shape) <= 2 * d:
+        if not part.size:
             return
         height = cv2.GaussianBlur(part, (0, 0), sigma).astype(np.float32)
-        slope = np.zeros_like(height)
-        slope[d:-d, d:-d] = (height[2 * d :, 2 * d :] - height[: -2 * d, : -2 * d]) / 255.0
+        dx, dy = round(d * math.sqrt(2) * self.lamp[0]), round(d * math.sqrt(2) * self.lamp[1])
+        padded = cv2.copyMakeBorder(height, 2 * d, 2 * d, 2 * d, 2 * d, cv2.BORDER_REPLICATE)
+        h, w = height.shape
+        far = padded[2 * d - dy : 2 * d - dy + h, 2 * d - dx : 2 * d - dx + w]
+        near = padded[2 * d + dy : 2 * d + dy + h, 2 * d + dx : 2 * d + dx + w]
+        slope = (far - near) / np.float32(255.0)
         lit = self.rgb[cut] * (1.0 + strength * slope)[..., None]
         if gloss:
             lit += (255.0 * gloss) * np.clip(slope - 0.25, 0, 1)[..., None]

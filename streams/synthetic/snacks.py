@@ -59,10 +59,10 @@ def _inside(c: Canvas, x: float, y: float) -> bool:
 def croissant(c: Canvas) -> None:
     """A ridged golden crescent."""
     t = np.linspace(math.pi * 0.05, math.pi * 0.95, 9)
-    widths = 3.1 * np.sin(np.linspace(0.28, math.pi - 0.28, 9)) ** 0.8
+    widths = 2.7 * np.sin(np.linspace(0.28, math.pi - 0.28, 9)) ** 0.8
     for i in (0, 8, 1, 7, 2, 6, 3, 5, 4):
         x, y = 4.9 * math.cos(t[i]), 2.6 - 4.4 * math.sin(t[i])
-        segment = ellipse(x, y, 1.45, float(widths[i]), math.pi / 2 - t[i] + math.pi / 2)
+        segment = ellipse(x, y, 1.5, float(widths[i]), math.pi / 2 - t[i])
         mask = c.mask(segment)
         c.texture(mask, (168, 92, 26), (232, 168, 82), 0.8, 1.0)
         c.bulge(mask, 1.0, 0.85, 0.25)
@@ -118,7 +118,7 @@ def apple(c: Canvas) -> None:
     c.tint(c.mask(ellipse(0.1, 0.1, 1.0, 0.9)), (70, 50, 14), 0.55, 0.35)
     stalk = rng.uniform(0, 2 * math.pi)
     c.line(np.array([[0, 0], [1.5 * math.cos(stalk), 1.5 * math.sin(stalk)]], np.float32), 0.32, (74, 50, 26))
-    c.tint(c.mask(ellipse(-1.5, -1.5, 0.7, 0.45, -0.8)), (255, 255, 255), 0.75, 0.2)
+    c.highlight(2.1, 0.7, 0.45, 0.75)
 
 
 def orange(c: Canvas) -> None:
@@ -131,7 +131,7 @@ def orange(c: Canvas) -> None:
     x, y = rng.normal(0, 0.9, 2)
     c.disc(float(x), float(y), 0.42, (112, 116, 40))
     c.disc(float(x), float(y), 0.2, (70, 84, 30))
-    c.tint(c.mask(ellipse(-1.4, -1.4, 0.8, 0.5, -0.8)), (255, 246, 220), 0.6, 0.25)
+    c.highlight(2.0, 0.8, 0.5, 0.6)
 
 
 def banana(c: Canvas) -> None:
