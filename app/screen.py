@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from checkout.pipeline import LaneUpdate
 from numpy.typing import NDArray
 
+from checkout.pipeline import LaneUpdate
 from core.clock import Clock
 
 Draw = Callable[[LaneUpdate], NDArray[np.uint8]]

@@ -24,10 +24,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import yaml
-from tests.rtsp_server import RtspServer
 
 from bench.mjpeg import pictures
 from bench.results_file import ROOT, row, write_results
+from tests.rtsp_server import RtspServer
 
 HOST, PORT = "127.0.0.1", 8099
 WARM_UP_S = 8.0

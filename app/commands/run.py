@@ -1,0 +1,187 @@
+"""`traylane run`: all lanes of a configuration, and their pages, until it is stopped."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import logging
+import signal
+import socket
+import types
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from app.screen import Draw
+    from app.site import Site
+    from checkout.build import Site as BuiltSite
+    from checkout.config import LoadedConfig, WebSettings
+    from checkout.pipeline import LaneUpdate
+    from core.clock import Clock
+
+_LOG = logging.getLogger(__name__)
+
+THREADS = 24
+#: Give up a viewer's backlog beyond this, so that a slow viewer gets fresh pictures and not old ones.
+BACKLOG_BYTES = 256 * 1024
+STOP_S = 5.0
+
+
+def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the parser of `traylane run`."""
+    parser = subparsers.add_parser(
+        "run", help="run all lanes and their pages", description="Run all lanes of a configuration and their pages."
+    )
+    parser.add_argument("--config", type=Path, help="configuration file; the shipped configs/lane.yaml if left out")
+    parser.add_argument(
+        "--source", metavar="URL", help="film this instead of the first lane's own source, and only this"
+    )
+    parser.add_argument("--port", type=int, help="TCP port instead of the configuration's web.port; 0 takes a free one")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run until SIGINT or SIGTERM; return the exit code."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    config = _configuration(args)
+    listener = listen(config.site.web)
+    try:
+        serve(config, listener)
+    finally:
+        listener.close()
+    return 0
+
+
+def _configuration(args: argparse.Namespace) -> LoadedConfig:
+    from checkout.build import DEFAULT_CONFIG
+    from checkout.config import load_config
+    from core.errors import ConfigError
+    from streams.source import SourceSettings
+
+    config = load_config(args.config or DEFAULT_CONFIG)
+    site = config.site
+    if args.source is not None:
+        lane_id, lane = config.lane()
+        source = SourceSettings(url=args.source)
+        site = site.model_copy(update={"lanes": {lane_id: lane.model_copy(update={"source": source})}})
+    if args.port is not None:
+        if not 0 <= args.port <= 65535:
+            raise ConfigError(f"--port {args.port} is not a TCP port; give 0 to 65535")
+        site = site.model_copy(update={"web": site.web.model_copy(update={"port": args.port})})
+    return dataclasses.replace(config, site=site)
+
+
+def listen(web: WebSettings) -> socket.socket:
+    """Bind the pages' address before anything else starts.
+
+    Raises:
+        PortTaken: another program listens there, or the address is not this machine's.
+    """
+    from core.errors import PortTaken
+
+    family = socket.AF_INET6 if ":" in web.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((web.host, web.port))
+    except OSError as err:
+        listener.close()
+        raise PortTaken(
+            f"web: cannot listen on {web.host}:{web.port}: {err.strerror}; "
+            "stop the program that uses it, or set another web.port"
+        ) from err
+    return listener
+
+
+def serve(config: LoadedConfig, listener: socket.socket) -> None:
+    """Build everything, start the lanes, and answer requests until interrupted."""
+    import waitress
+
+    from app.web import create_app
+    from checkout.build import build_site
+    from core.clock import SystemClock
+
+    # A viewer that closes its page is no news.
+    logging.getLogger("waitress").setLevel(logging.WARNING)
+    clock = SystemClock()
+    built = build_site(config, clock)
+    try:
+        site = _faces(config, built, clock)
+        server = waitress.create_server(
+            create_app(site),
+            sockets=[listener],
+            threads=THREADS,
+            send_bytes=1,  # server-sent events and pictures leave at once
+            outbuf_high_watermark=BACKLOG_BYTES,
+            channel_timeout=60,
+            ident="traylane",
+        )
+        try:
+            site.start()
+            host, port = listener.getsockname()[:2]
+            _LOG.info("%s: %d lane(s), page on http://%s:%d", site.name, len(site.lane_ids), host, port)
+            _check_first_second(site)
+            server.run()
+        except KeyboardInterrupt:
+            _LOG.info("stopping")
+        finally:
+            site.stop(STOP_S)
+            server.close()
+    finally:
+        built.close()
+
+
+def _check_first_second(site: Site) -> None:
+    """Wait until a lane has found its source, at most a second.
+
+    Raises:
+        SourceUnusable: no lane can ever give a frame: there is nothing to serve.
+    """
+    from checkout.health import LaneState
+    from core.errors import SourceUnusable
+
+    for _ in range(20):
+        lanes = site.health().values()
+        if all(lane.state is LaneState.FAILED for lane in lanes):
+            raise SourceUnusable("; ".join(lane.why for lane in lanes))
+        if any(lane.state is not LaneState.CONNECTING for lane in lanes):
+            return
+        site.closing.wait(0.05)
+
+
+def _faces(config: LoadedConfig, built: BuiltSite, clock: Clock) -> Site:
+    """Return what the pages show of the built lanes."""
+    from app.site import Site
+    from checkout.build import build_zones
+    from checkout.overlay import draw
+
+    def picture_of(lane_id: str) -> Draw:
+        zones = build_zones(config.lane(lane_id)[1])
+
+        def picture(update: LaneUpdate) -> NDArray[np.uint8]:
+            if update.frame is None:
+                raise ValueError("an update without a frame has no picture")
+            return draw(update.frame.image, update.tracks, update.bill, zones, built.menu)
+
+        return picture
+
+    url = config.site.store.url
+    path = Path(url.removeprefix("sqlite:///")).parent if url.startswith("sqlite:///") else None
+    return Site(
+        name=config.site.site.name,
+        menu=built.menu,
+        lanes=list(built.lanes.values()),
+        draw={lane_id: picture_of(lane_id) for lane_id in built.lanes},
+        store=built.store,
+        clock=clock,
+        storage=path,
+        loopback_only=not config.site.web.trusted_network,
+    )
+
+
+def _interrupt(number: int, frame: types.FrameType | None) -> None:
+    """Turn SIGTERM into the interrupt that SIGINT raises."""
+    raise KeyboardInterrupt

@@ -1,0 +1,247 @@
+"""What the pages show of one appliance: its lanes as plain values, their pictures, bills and open questions."""
+
+from __future__ import annotations
+
+import datetime
+import shutil
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from app.metrics import Instruments
+from app.screen import Draw, LaneScreen
+from checkout.health import LaneHealth, LaneState
+from checkout.lane import Lane
+from checkout.menu import Menu
+from checkout.pipeline import LaneUpdate
+from core.clock import Clock
+from core.records import Bill, DecisionKind
+from store.store import Store
+
+READY_WITHIN_S = 5.0
+CHOICES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    track_id: int
+    bill_id: str
+    asked_at_s: float
+
+
+class _LaneView:
+    """The newest of one lane, kept by its subscription."""
+
+    def __init__(self, lane: Lane, screen: LaneScreen) -> None:
+        self.lane, self.screen = lane, screen
+        self.lock = threading.Lock()
+        self.update: LaneUpdate | None = None
+        self.last_bill: Bill | None = None
+        self.questions: dict[int, _Question] = {}
+
+    def take(self, update: LaneUpdate) -> None:
+        """Keep what an update changes; called by the lane's own thread for subscribers."""
+        with self.lock:
+            if update.frame is not None or self.update is None:
+                self.update = update
+            if update.closed:
+                self.last_bill = update.closed[-1]
+            for event in update.events:
+                decision = event.decision
+                if decision.kind is DecisionKind.ASK and decision.track_id is not None:
+                    question = _Question(decision.track_id, decision.bill_id, decision.decided_at_s)
+                    self.questions[decision.track_id] = question
+                elif decision.kind is DecisionKind.BILL_CLOSE:
+                    self.questions.clear()
+                elif decision.track_id is not None:
+                    self.questions.pop(decision.track_id, None)
+            alive = {track.track_id for track in update.tracks.tracks}
+            self.questions = {key: value for key, value in self.questions.items() if key in alive}
+        self.screen.show(update)
+
+
+class Site:
+    """All lanes of one appliance, for the pages.
+
+    Args:
+        name: shown as the title.
+        menu: dishes and currency.
+        lanes: not yet started.
+        draw: how the marked-up picture of each lane is made, by lane id.
+        store: where bills are looked up.
+        clock: both clocks.
+        storage: the folder whose free space is shown, or None.
+        loopback_only: refuse requests that name another host.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        menu: Menu,
+        lanes: Sequence[Lane],
+        draw: Mapping[str, Draw],
+        store: Store,
+        clock: Clock,
+        storage: Path | None,
+        loopback_only: bool,
+    ) -> None:
+        self.name, self.menu, self.loopback_only = name, menu, loopback_only
+        self.currency = menu.currency
+        self.menu_titles = {dish.name: dish.title for dish in menu.dishes.values()}
+        self.closing = threading.Event()
+        self._store, self._clock, self._storage = store, clock, storage
+        self._instruments = Instruments(self.health, self._free_bytes)
+        self._views = {lane.lane_id: self._view(lane, draw[lane.lane_id]) for lane in lanes}
+
+    @property
+    def lane_ids(self) -> list[str]:
+        """The lanes in the order of the configuration."""
+        return list(self._views)
+
+    def start(self) -> None:
+        """Start all lanes."""
+        for view in self._views.values():
+            view.lane.start()
+
+    def stop(self, timeout_s: float = 5.0) -> None:
+        """Let the viewers go, then stop all lanes side by side; each gets `timeout_s`."""
+        self.closing.set()
+        for view in self._views.values():
+            view.screen.close()
+        stoppers = [threading.Thread(target=view.lane.stop, args=(timeout_s,)) for view in self._views.values()]
+        for stopper in stoppers:
+            stopper.start()
+        for stopper in stoppers:
+            stopper.join(timeout_s + 1.0)
+
+    def screen(self, lane_id: str) -> LaneScreen | None:
+        """Return the pictures of a lane, None if there is no such lane."""
+        view = self._views.get(lane_id)
+        return view.screen if view is not None else None
+
+    def answer(self, lane_id: str, track_id: int, dish: str) -> bool:
+        """Hand a person's answer to the lane; return False if nothing was asked about this track.
+
+        Raises:
+            DataError: the menu has no such dish.
+        """
+        view = self._views[lane_id]
+        with view.lock:
+            asked = track_id in view.questions
+        if asked:
+            view.lane.answer(track_id, dish)
+        return asked
+
+    def health(self) -> dict[str, LaneHealth]:
+        """Return the health of every lane."""
+        return {lane_id: view.lane.health() for lane_id, view in self._views.items()}
+
+    def not_ready(self) -> list[str]:
+        """Return one line per lane that has not decided a frame lately; nothing when all is well."""
+        lines = []
+        for lane_id, health in self.health().items():
+            age_s = health.last_decided_age_s
+            over = health.state is LaneState.STOPPED and not health.live  # a recording that has been played to its end
+            if not over and (age_s is None or age_s > READY_WITHIN_S):
+                seen = "no frame decided yet" if age_s is None else f"last frame decided {age_s:.0f} s ago"
+                lines.append(f"{lane_id}: {health.state}, {seen}{f' ({health.why})' if health.why else ''}")
+        return lines
+
+    def metrics_text(self) -> bytes:
+        """Return all figures in Prometheus' exposition format."""
+        return self._instruments.text()
+
+    def state(self, lane_id: str) -> dict[str, Any]:
+        """Return what the live page shows of a lane, as JSON-able values; unknown is None."""
+        view = self._views[lane_id]
+        health = view.lane.health()
+        with view.lock:
+            update, last_bill, questions = view.update, view.last_bill, list(view.questions.values())
+        latency = health.latency
+        return {
+            "lane_id": lane_id,
+            "source": health.shown_url,
+            "state": str(health.state),
+            "why": health.why,
+            "since_s": None if health.since_s is None else round(health.since_s),
+            "next_try_s": None if health.next_try_s is None else round(health.next_try_s),
+            "fps": None if health.fps is None else round(health.fps, 1),
+            "latency_ms": None
+            if latency is None
+            else {"p50": round(1000 * latency.p50), "p95": round(1000 * latency.p95), "p99": round(1000 * latency.p99)},
+            "dropped": dict(sorted(health.dropped.items())),
+            "spooled": health.spooled,
+            "reconnects": health.reconnects,
+            "bills_closed": health.bills,
+            "items_in_zone": None if update is None else update.items_in_zone,
+            "bill": None if update is None or update.bill is None else self._shown_bill(update.bill),
+            "last_bill": None if last_bill is None else self._shown_bill(last_bill),
+            "asks": [self._shown_question(question, update) for question in questions],
+        }
+
+    def bills(self, lane_id: str | None, limit: int) -> list[dict[str, Any]]:
+        """Return the latest bills, latest first.
+
+        Raises:
+            StoreUnavailable: the store does not answer.
+        """
+        return [self._shown_bill(bill) for bill in self._store.bills(lane_id, limit=limit)]
+
+    def _view(self, lane: Lane, draw: Draw) -> _LaneView:
+        lane_id = lane.lane_id
+        screen = LaneScreen(draw, self._clock, lambda seconds: self._instruments.observe_picture(lane_id, seconds))
+        view = _LaneView(lane, screen)
+        lane.subscribe(view.take)
+        lane.subscribe(lambda update: self._observe(lane_id, update))
+        return view
+
+    def _observe(self, lane_id: str, update: LaneUpdate) -> None:
+        # `decided_s` is monotonic; the capture time is UTC: bring both to now.
+        age_s = self._clock.monotonic_s() - update.decided_s
+        captured_at_s = update.frame.captured_at_s if update.frame is not None else self._clock.utc_s()
+        self._instruments.observe(lane_id, update, max(0.0, self._clock.utc_s() - age_s - captured_at_s))
+
+    def _free_bytes(self) -> int | None:
+        if self._storage is None or not self._storage.exists():
+            return None
+        return shutil.disk_usage(self._storage).free
+
+    def _shown_bill(self, bill: Bill) -> dict[str, Any]:
+        return {
+            "bill_id": bill.bill_id,
+            "lane_id": bill.lane_id,
+            "revision": bill.revision,
+            "opened_at": _utc(bill.opened_at_s),
+            "closed_at": None if bill.closed_at_s is None else _utc(bill.closed_at_s),
+            "total": bill.total,
+            "lines": [
+                {
+                    "line_no": line.line_no,
+                    "dish": line.dish,
+                    "title": self.menu_titles.get(line.dish, line.dish),
+                    "quantity": line.quantity,
+                    "unit_price": line.unit_price,
+                    "confidence": round(line.confidence, 3),
+                }
+                for line in bill.lines
+            ],
+        }
+
+    def _shown_question(self, question: _Question, update: LaneUpdate | None) -> dict[str, Any]:
+        tracks = () if update is None else update.tracks.tracks
+        posterior = next((track.posterior for track in tracks if track.track_id == question.track_id), ())
+        choices = [(dish, p) for dish, p in posterior if dish in self.menu_titles][:CHOICES]
+        return {
+            "track_id": question.track_id,
+            "bill_id": question.bill_id,
+            "asked_at": _utc(question.asked_at_s),
+            "choices": [
+                {"dish": dish, "title": self.menu_titles[dish], "probability": round(p, 3)} for dish, p in choices
+            ],
+        }
+
+
+def _utc(seconds: float) -> str:
+    return datetime.datetime.fromtimestamp(seconds, datetime.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
