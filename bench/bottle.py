@@ -2,8 +2,8 @@
 
     python -m bench.bottle [--config configs/bottle.yaml] [--keep FOLDER]
 
-Runs `traylane replay` in process at strides 1, 2 and 6, and stride 1 twice for the byte comparison. Truth is made at run
-time from `videos/intel-bottle-detection.events.json`. Reference moments, in the clip's own seconds:
+Runs `traylane replay` in process at strides 1, 2 and 6, and stride 1 twice for the byte comparison. Truth is made at
+run time from `videos/intel-bottle-detection.events.json`. Reference moments, in the clip's own seconds:
 
 - a removal is due at `done_frame`, when the bottle has left the table for good (its count changes there);
 - a return is due at `lift_or_enter_frame`, when the bottle comes into the picture (its count changes there).

@@ -98,7 +98,7 @@ def confusion_chart(cells: Mapping[tuple[str, str], int], titles: Mapping[str, s
                 css = "celltext strong" if share > 0.45 else "celltext"
                 body.append(text(left + (j + 0.5) * size, top + (i + 0.5) * size + 4, str(count), css, "middle"))
     side = size * len(axis)
-    return figure(left + side + 60, top + side + 6, body, "Confusion matrix: truth in rows, ours in columns")
+    return figure(max(left + side + 60, 560), top + side + 6, body, "Confusion matrix: truth in rows, ours in columns")
 
 
 def money_chart(trays: Sequence[TrayResult], currency: str) -> str:

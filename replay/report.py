@@ -13,7 +13,7 @@ from typing import Any
 from core.records import Bill
 from replay import charts, metrics
 from replay.recording import Recording
-from replay.score import Score, TrayResult
+from replay.score import Score, TrayResult, confidences
 from replay.timeline import timeline
 from replay.truth import Truth
 
@@ -111,7 +111,7 @@ def _interval(pair: Sequence[float] | None) -> str:
 def _tiles(figures: Mapping[str, Any], currency: str) -> str:
     t4, money, agree = figures["t4"], figures["money"], figures["agreement"]
     trays, latency, counts = figures["trays"], figures["latency_ms"], figures["count_frames"]
-    of_trays = f"{trays} trays; " if trays else ""
+    of_trays = f"{trays} {'tray' if trays == 1 else 'trays'}; " if trays else ""
     tiles = [
         _tile(_percent(figures["cacc"]), "bills right in whole (cAcc)", of_trays + _interval(figures["cacc_ci95"])),
         _tile(
@@ -180,9 +180,7 @@ def _truth_charts(judged: Score, truth: Truth, wording: Wording) -> str:
             f"the colour is the share of the row.</p>"
             f"{charts.confusion_chart(judged.confusion, wording.titles)}</section>"
         )
-        right = {stay for stay, _ in judged.exact.pairs}
-        hits = [i in right for i in range(len(judged.stays))]
-        trust = metrics.calibration([stay.confidence for stay in judged.stays], hits)
+        trust = metrics.calibration(*confidences([judged]))
         parts.append(
             '<section><h2>Trust and delay</h2><div class="pair"><div><p class="note">Share of wrong lines among the '
             f"surest lines (ECE {trust.ece:.3f}).</p>{charts.risk_chart(trust)}</div>"
@@ -221,7 +219,8 @@ def _trays(judged: Score, recording: Recording, wording: Wording, stills: Mappin
         (t for t in judged.trays if t.wrong), key=lambda t: (-t.wrong, -abs(t.charged - (t.due or 0)), t.number)
     )
     if not worst:
-        return f"<section><h2>Worst trays</h2><p>All {len(judged.trays)} trays are right.</p></section>"
+        right = "The one tray is right." if len(judged.trays) == 1 else f"All {len(judged.trays)} trays are right."
+        return f"<section><h2>Worst trays</h2><p>{right}</p></section>{_stills_of_bills(recording, wording, stills)}"
     cards = "".join(_tray_card(tray, wording, stills) for tray in worst[:WORST])
     more = f" The {WORST} worst are shown." if len(worst) > WORST else ""
     return (

@@ -132,7 +132,7 @@ class Sketch:
         """Return the marked-up frame (H, W, 3) uint8 RGB of an update that has one."""
         if update.frame is None:
             raise ValueError("an update without a frame cannot be drawn")
-        return draw(update.frame.image, update.tracks, update.bill, self._zones, self._menu)
+        return draw(update.frame.image, update.tracks, update.bill, self._zones, self._menu, panel=True)
 
 
 class _Files:

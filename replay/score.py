@@ -180,7 +180,7 @@ def bill_figures(scores: Sequence[Score]) -> dict[str, object]:
     money = _money(trays, len(real)) if real else None
     every = metrics.agreement(ours, true)
     often = metrics.agreement(ours, true, metrics.frequent_dishes(true))
-    sure = metrics.calibration(*_confidences(known))
+    sure = metrics.calibration(*confidences(known))
     return {
         "t4": {
             "tp": pooled.tp if known else None,
@@ -206,14 +206,24 @@ def bill_figures(scores: Sequence[Score]) -> dict[str, object]:
     }
 
 
-def _confidences(scores: Sequence[Score]) -> tuple[list[float], list[bool]]:
+def confidences(scores: Sequence[Score]) -> tuple[list[float], list[bool]]:
+    """Return the confidence of every judged stay, and whether it is right."""
     sure: list[float] = []
     hits: list[bool] = []
     for judged in scores:
-        right = {stay for stay, _ in judged.exact.pairs} if judged.exact is not None else set()
-        sure += [stay.confidence for stay in judged.stays]
-        hits += [i in right for i in range(len(judged.stays))]
+        for verdict, stay in zip(verdicts(judged), judged.stays, strict=True):
+            if verdict is not None:
+                sure.append(stay.confidence)
+                hits.append(verdict)
     return sure, hits
+
+
+def verdicts(judged: Score) -> list[bool | None]:
+    """Return for each stay whether it is right; None for one that is not judged (no truth, or a line's return)."""
+    if judged.exact is None:
+        return [None] * len(judged.stays)
+    known = {stay: True for stay, _ in judged.exact.pairs} | dict.fromkeys(judged.exact.stays_left, False)
+    return [known.get(i) for i in range(len(judged.stays))]
 
 
 def _round(value: float | None) -> float | None:

@@ -9,7 +9,7 @@ from itertools import groupby, pairwise
 from replay import metrics
 from replay.matching import Stay
 from replay.recording import Recording
-from replay.score import Score
+from replay.score import Score, verdicts
 from replay.svg import Scale, figure, line, polyline, rect, steps, text, ticks
 from replay.truth import Truth
 
@@ -85,12 +85,12 @@ def pack(spans: Sequence[tuple[float, float]]) -> list[int]:
 
 
 def _line_rows(judged: Score, titles: dict[str, str], x: Scale, y: float) -> tuple[list[str], float]:
-    right = {stay for stay, _ in judged.exact.pairs} if judged.exact is not None else None
+    right = verdicts(judged)
     shown = [(i, s) for i, s in enumerate(judged.stays) if s.until_s > x.low and s.t_s < x.high]
     body = [text(LEFT - 6, y + 11, "lines", "axis", "end")]
     rows = pack([(max(s.t_s, x.low), s.until_s + (x.high - x.low) * 0.004) for _, s in shown])
     for (i, stay), row in zip(shown, rows, strict=True):
-        verdict = "plain" if right is None else "right" if i in right else "wrong"
+        verdict = {None: "plain", True: "right", False: "wrong"}[right[i]]
         body += _bar(
             x, y + row * ROW, stay.t_s, stay.until_s, _name(stay, titles, verdict), verdict, _tip(stay, titles)
         )
