@@ -5,18 +5,19 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from tracker.association import Pairs
 from tracker.births import newcomers, recognise
 from tracker.edges import FrameEdges
 from tracker.evidence import ClassEvidence
 from tracker.group_motion import common_shift, neighbours_step
 from tracker.kalman import Floats, Gaussians
 from tracker.lifecycle import confirmable, expired, settle_unseen
-from tracker.matching import match, pair_costs
+from tracker.matching import match, possible_pairs
 from tracker.measuring import measure, measurement_noise
 from tracker.observations import Observations, observe
 from tracker.occlusion import Hands, most_covered
 from tracker.settings import TrackerSettings
-from tracker.table import CONFIRMED, LOST, OCCLUDED, TENTATIVE, Mask, Rows, TrackTable
+from tracker.table import CONFIRMED, LOST, OCCLUDED, TENTATIVE, Mask, Rows, Selection, TrackTable
 
 #: Time constant of the slow average of an object's velocity.
 DRIFT_S = 0.3
@@ -87,10 +88,10 @@ class TrackingEngine:
         seen = observe(boxes, scores, class_ids, class_probs, self._hand_class, settings)
         before = table.motion.mean[:, :2].copy()
         self._predict(dt_s)
-        cost = pair_costs(table, seen, self.belief, dt_s, settings)
+        possible = possible_pairs(table, seen, self.belief, dt_s, settings)
         if settings.group_motion and len(table) > 1 and len(seen) > 1:
-            cost = self._follow_jump(cost, seen, before, dt_s)
-        pairs = match(cost, table, seen, settings)
+            possible = self._follow_jump(possible, seen, before, dt_s)
+        pairs = match(possible, table, seen, settings)
         hands = self._hands.update(seen.hands, dt_s)
         merged = self._correct(pairs.rows, seen, pairs.columns, hands, dt_s, captured_at_s)
         unseen = np.ones(len(table), dtype=bool)
@@ -130,27 +131,26 @@ class TrackingEngine:
         table.motion.predict(dt_s, acceleration, decay)
         np.maximum(table.motion.mean[:, 2:], 1.0, out=table.motion.mean[:, 2:])
 
-    def _follow_jump(self, cost: Floats, seen: Observations, before: Floats, dt_s: float) -> Floats:
-        """When most visible tracks are off their detections, ask whether all moved alike, and follow them (and `before`)."""
+    def _follow_jump(self, possible: Pairs, seen: Observations, before: Floats, dt_s: float) -> Pairs:
+        """When most visible tracks are off their detections, ask whether all moved alike; move them and `before`."""
         table = self.table
         visible = (table.unseen_s == 0.0) & (table.state != TENTATIVE)
-        if int(visible.sum()) < 2:
-            return cost
-        off = cost[visible].min(axis=1) > DISPLACED_COST
-        if int(off.sum()) < max(2, 0.4 * len(off)):
-            return cost
+        off = visible.copy()
+        off[possible.rows[possible.cost < DISPLACED_COST]] = False
+        if int(off.sum()) < max(2, 0.4 * visible.sum()):
+            return possible
         start = table.motion.mean.copy()
         start[:, :2] = before
         shift = common_shift(start[visible], seen.measured)
         if shift is None:
-            return cost
+            return possible
         before += shift
         table.motion.mean[:, :2] = before
         table.viewed += shift
-        return pair_costs(table, seen, self.belief, dt_s, self.settings)
+        return possible_pairs(table, seen, self.belief, dt_s, self.settings)
 
     def _correct(
-        self, rows: Rows, seen: Observations, columns: Rows, hands: Floats, dt_s: float, captured_at_s: float
+        self, rows: Selection, seen: Observations, columns: Rows, hands: Floats, dt_s: float, captured_at_s: float
     ) -> Floats:
         """Give the tracks `rows` their detections `columns`; return those (K, 4) that show two objects in one box."""
         table = self.table
@@ -158,7 +158,7 @@ class TrackingEngine:
         table.frames += 1
         elapsed_s = table.unseen_s[rows] + dt_s
         table.unseen_s += dt_s
-        if not len(rows):
+        if not len(columns):
             return NO_BOXES
         found = measure(table, rows, seen, columns, hands, self._edges, self.settings)
         table.motion.update(rows, found.value, found.noise)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from tracker.kalman import Floats
 from tracker.observations import Observations
 from tracker.settings import TrackerSettings
-from tracker.table import Rows, TrackTable
+from tracker.table import Rows, Selection, TrackTable
 
 #: More independent views than this do not make a posterior sharper: detectors err alike again and again.
 MOST_VIEWS = 10.0
@@ -59,7 +59,7 @@ class ClassEvidence:
         table[np.arange(len(columns)), seen.class_ids[columns]] = sure
         return np.asarray(np.maximum(table, FLOOR))
 
-    def add(self, table: TrackTable, rows: Rows, seen: Observations, columns: Rows, elapsed_s: Floats) -> None:
+    def add(self, table: TrackTable, rows: Selection, seen: Observations, columns: Rows, elapsed_s: Floats) -> None:
         """Add the detections `columns` to the tracks `rows`.
 
         Args:
@@ -69,8 +69,6 @@ class ClassEvidence:
             columns: (K,) detections.
             elapsed_s: (K,) seconds since each track was matched before.
         """
-        if not len(rows):
-            return
         mean = table.motion.mean[rows]
         moved = np.hypot(mean[:, 0] - table.viewed[rows, 0], mean[:, 1] - table.viewed[rows, 1])
         size = np.sqrt(mean[:, 2] * mean[:, 3])
@@ -80,8 +78,7 @@ class ClassEvidence:
         table.log_likelihood[rows] += weight[:, None] * np.log(self.likelihoods(seen, columns))
         table.weight[rows] += weight
         table.views[rows] = np.minimum(table.views[rows] + new, MOST_VIEWS)
-        fresh = rows[moved_views > 0.0]
-        table.viewed[fresh] = table.motion.mean[fresh, :2]
+        table.viewed[rows] = np.where(moved_views[:, None] > 0.0, mean[:, :2], table.viewed[rows])
 
     def posterior(self, table: TrackTable) -> Floats:
         """Return the class posterior (N, C + 1) of all tracks and let them hold the most probable label."""

@@ -70,23 +70,15 @@ class Gaussians:
         self.p01 += (_Q01 * dt_s**3) * variance
         self.p11 += (_Q11 * dt_s**2) * variance
 
-    def update(self, rows: NDArray[np.intp], measured: Floats, noise: Floats) -> None:
+    def update(self, rows: NDArray[np.intp] | slice, measured: Floats, noise: Floats) -> None:
         """Correct the states `rows` (K,) by measurements (K, 4) with standard deviations `noise` (K, 4)."""
         p00, p01 = self.p00[rows], self.p01[rows]
-        mean = self.mean[rows]
         total = p00 + noise * noise
         gain0, gain1 = p00 / total, p01 / total
-        innovation = measured - mean
-        self.mean[rows] = mean + gain0 * innovation
+        innovation = measured - self.mean[rows]
+        self.mean[rows] += gain0 * innovation
         self.rate[rows] += gain1 * innovation
-        self.p00[rows] = p00 - gain0 * p00
-        self.p01[rows] = p01 - gain0 * p01
+        # The variance of the rate first: with a slice, p00 and p01 are views of what changes next.
         self.p11[rows] -= gain1 * p01
-
-    def restart(self, rows: NDArray[np.intp], measured: Floats, noise: Floats, rate_std: Floats) -> None:
-        """Forget the motion of `rows`: put them at rest on what was measured just now."""
-        self.mean[rows] = measured
-        self.rate[rows] = 0.0
-        self.p00[rows] = noise**2
-        self.p01[rows] = 0.0
-        self.p11[rows] = rate_std**2
+        self.p00[rows] -= gain0 * p00
+        self.p01[rows] -= gain0 * p01

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tracker.association import assign_among, compare
+from tracker.association import Pairs, assign, compare, touching
 from tracker.kalman import Floats
 from tracker.observations import Observations
 from tracker.settings import TrackerSettings
-from tracker.table import TENTATIVE, Mask, Rows, TrackTable
+from tracker.table import TENTATIVE, Mask, Rows, Selection, TrackTable
 
 #: A pair that costs more than this is no match (1 is what two boxes without overlap cost).
 COST_LIMIT = 1.25
@@ -25,18 +25,20 @@ class Matches:
     """Pairs of this frame.
 
     Attributes:
-        rows: (K,) tracks.
+        rows: (K,) tracks, ascending; or the whole range as a slice when every track was matched.
         columns: (K,) detections, parallel.
         free: (M,) detections that nobody took.
     """
 
-    rows: Rows
+    rows: Selection
     columns: Rows
     free: Mask
 
 
-def pair_costs(table: TrackTable, seen: Observations, belief: Floats, dt_s: float, settings: TrackerSettings) -> Floats:
-    """Return the cost (N, M) of every pair; infinity where the two are too far apart.
+def possible_pairs(
+    table: TrackTable, seen: Observations, belief: Floats, dt_s: float, settings: TrackerSettings
+) -> Pairs:
+    """Return the pairs that are near enough, with their cost.
 
     Args:
         table: tracks, predicted to this frame.
@@ -45,39 +47,43 @@ def pair_costs(table: TrackTable, seen: Observations, belief: Floats, dt_s: floa
         dt_s: seconds since the frame before.
         settings: see there.
     """
-    overlap, distance = compare(table.motion.mean, seen.measured, settings.buffer, settings.keeps_size)
+    mean = table.motion.mean
+    rows, columns = touching(mean, seen.measured, settings.buffer)
+    overlap, distance = compare(mean[rows], seen.measured[columns], settings.buffer, settings.keeps_size)
     waited_s = np.minimum(table.unseen_s, 0.5) + dt_s
     reach = np.minimum(settings.reach + settings.reach_rate * waited_s, settings.max_reach)
-    cost = (1.0 - overlap) + settings.distance_weight * distance
-    cost += (settings.unseen_weight * (table.unseen_s > 0.0))[:, None]
+    unseen = settings.unseen_weight * (table.unseen_s > 0.0)
+    cost = (1.0 + unseen[rows]) - overlap + settings.distance_weight * distance
     if settings.class_weight > 0.0:
-        against = 1.0 - belief[:, seen.class_ids] - belief[:, -1:]
+        against = 1.0 - belief[rows, seen.class_ids[columns]] - belief[rows, -1]
         cost += settings.class_weight * np.maximum(against, 0.0)
-    cost[(distance > reach[:, None]) | (overlap < LEAST_OVERLAP)] = np.inf
-    return cost
+    cost[(distance > reach[rows]) | (overlap < LEAST_OVERLAP)] = np.inf
+    return Pairs(rows, columns, cost, (len(table), len(seen)))
 
 
-def match(cost: Floats, table: TrackTable, seen: Observations, settings: TrackerSettings) -> Matches:
+def match(pairs: Pairs, table: TrackTable, seen: Observations, settings: TrackerSettings) -> Matches:
     """Pair tracks and detections in three stages (after ByteTrack, Zhang et al., ECCV 2022).
 
-    1. every known track against the detections with high scores; 2. those left, if seen lately or hidden, against the
-    low ones; 3. tentative tracks against the high ones that are left.
+    1. every known track against the detections with high scores; 2. the known ones left against the low ones;
+    3. tentative tracks against the high ones that are left.
     """
-    high = seen.scores >= settings.high_score
-    tentative = table.state == TENTATIVE
-    rows, columns = assign_among(cost, ~tentative, high, COST_LIMIT)
-    open_rows, free = ~tentative, np.ones(len(seen), dtype=bool)
-    open_rows[rows] = False
+    free = np.ones(len(seen), dtype=bool)
+    waiting = table.state != TENTATIVE
+    known = waiting[pairs.rows]
+    high = (seen.scores >= settings.high_score)[pairs.columns]
+    first = known & high
+    rows, columns = assign(pairs, first, COST_LIMIT)
     free[columns] = False
-    pairs = [(rows, columns)]
-    if not high.all() and open_rows.any():
-        rows, columns = assign_among(cost, open_rows, free & ~high, LOW_COST_LIMIT)
+    if not first.all():
+        waiting[rows] = False
+        found = [(rows, columns)]
+        low, young = ~high & waiting[pairs.rows], high & ~known & free[pairs.columns]
+        for allowed, limit in ((low, LOW_COST_LIMIT), (young, COST_LIMIT)):
+            if allowed.any():
+                found.append(assign(pairs, allowed, limit))
+        rows, columns = np.concatenate([r for r, _ in found]), np.concatenate([c for _, c in found])
         free[columns] = False
-        pairs.append((rows, columns))
-    if tentative.any() and free.any():
-        rows, columns = assign_among(cost, tentative, free & high, COST_LIMIT)
-        free[columns] = False
-        pairs.append((rows, columns))
-    if len(pairs) == 1:
-        return Matches(*pairs[0], free)
-    return Matches(np.concatenate([r for r, _ in pairs]), np.concatenate([c for _, c in pairs]), free)
+    order = np.argsort(rows)
+    if len(rows) == len(table):
+        return Matches(slice(None), columns[order], free)
+    return Matches(rows[order], columns[order], free)

@@ -15,7 +15,7 @@ from tracker.edges import FrameEdges
 from tracker.kalman import Floats
 from tracker.observations import Observations
 from tracker.settings import TrackerSettings
-from tracker.table import CONFIRMED, OCCLUDED, Mask, Rows, TrackTable
+from tracker.table import CONFIRMED, OCCLUDED, Mask, Rows, Selection, TrackTable
 
 #: A side shorter than this share of the known one is cut if something explains it ...
 CUT_SHARE = 0.94
@@ -61,7 +61,7 @@ def _relative_noise(settings: TrackerSettings) -> Floats:
 
 def measure(
     table: TrackTable,
-    rows: Rows,
+    rows: Selection,
     seen: Observations,
     columns: Rows,
     hands: Floats,
@@ -82,11 +82,11 @@ def measure(
     mean, value = table.motion.mean[rows], seen.measured[columns].copy()
     noise = measurement_noise(mean[:, 2:], seen.scores[columns], settings)
     if not settings.keeps_size:
-        return Measurement(value, noise, np.zeros(len(rows)), np.zeros(len(rows), dtype=bool))
+        return Measurement(value, noise, np.zeros(len(columns)), np.zeros(len(columns), dtype=bool))
     known, found = mean[:, 2:], value[:, 2:].copy()
     ratio = found / known
     short = ratio < CUT_SHARE
-    covered = np.zeros(len(rows))
+    covered = np.zeros(len(columns))
     if short.any():
         reason = _explained(mean, seen, columns, hands, edges)
         cut = short & (reason[:, None] | (ratio < UNEXPLAINED_CUT_SHARE))
@@ -96,7 +96,7 @@ def measure(
         value[:, :2] = np.where(cut, inside, value[:, :2])
         noise[:, 2:] = np.where(short, np.where(reason[:, None], np.inf, noise[:, 2:] * SHRINK_NOISE), noise[:, 2:])
         covered = np.where(reason, 1.0 - np.minimum(ratio, 1.0).prod(axis=1), 0.0)
-    merged = np.zeros(len(rows), dtype=bool)
+    merged = np.zeros(len(columns), dtype=bool)
     if (ratio.prod(axis=1) > MERGED_AREA).any():
         merged = _merged(table, rows, seen, columns)
         value[merged] = mean[merged]
@@ -119,7 +119,7 @@ def _explained(mean: Floats, seen: Observations, columns: Rows, hands: Floats, e
     return reason
 
 
-def _merged(table: TrackTable, rows: Rows, seen: Observations, columns: Rows) -> Mask:
+def _merged(table: TrackTable, rows: Selection, seen: Observations, columns: Rows) -> Mask:
     """Return which pairs (K,) are one large detection over two known objects."""
     boxes = table.boxes()
     known = (table.state == CONFIRMED) | (table.state == OCCLUDED)

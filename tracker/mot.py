@@ -38,7 +38,7 @@ class Step:
     def __call__(self, dets: NDArray[np.float64]) -> NDArray[np.float64]:
         """Take in one frame; see the module."""
         rows = np.asarray(dets, dtype=np.float64).reshape(-1, 6)
-        classes = np.clip(np.nan_to_num(rows[:, 5]), 0, CLASSES - 1).astype(np.int64)
+        classes = np.fmax(np.fmin(rows[:, 5], CLASSES - 1), 0).astype(np.int64)
         engine = self._engine
         engine.step(rows[:, :4], rows[:, 4], classes, None, self._frame * self._step_s)
         self._frame += 1

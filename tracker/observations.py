@@ -61,11 +61,17 @@ def observe(
         hand_class: the class index of hands, or -1 for none.
         settings: see there.
     """
-    usable = np.isfinite(boxes).all(axis=1) & (scores >= settings.low_score)
     sides = boxes[:, 2:] - boxes[:, :2]
-    usable &= sides.min(axis=1, initial=np.inf) >= MIN_SIDE_PX
-    order = np.lexsort((class_ids, boxes[:, 3], boxes[:, 2], boxes[:, 1], boxes[:, 0], -scores))
-    order = order[usable[order]]
+    # A comparison with NaN is false; infinite boxes need a second look, which the sum pays for.
+    usable = (sides >= MIN_SIDE_PX).all(axis=1) & (scores >= settings.low_score)
+    if not np.isfinite(boxes.sum()):
+        usable &= np.isfinite(boxes).all(axis=1)
+    order = np.argsort(-scores, kind="stable")
+    ranked = scores[order]
+    if (ranked[1:] == ranked[:-1]).any():
+        order = np.lexsort((class_ids, boxes[:, 3], boxes[:, 2], boxes[:, 1], boxes[:, 0], -scores))
+    if not usable.all():
+        order = order[usable[order]]
     boxes, scores, class_ids = boxes[order], scores[order], class_ids[order]
     hands = np.zeros((0, 4))
     if hand_class >= 0:
@@ -86,9 +92,12 @@ def observe(
 
 def _without_duplicates(boxes: Floats, limit: float) -> NDArray[np.intp] | None:
     """Return the rows that stay, or None when all do. Rows come best first."""
-    close = iou(boxes, boxes) > limit
-    if int(np.count_nonzero(close)) <= len(boxes):
+    centre, reach = (boxes[:, :2] + boxes[:, 2:]) * 0.5, (boxes[:, 2:] - boxes[:, :2]) * (1.0 - limit)
+    near = np.abs(centre[:, None, 0] - centre[None, :, 0]) <= reach[:, None, 0]
+    near &= np.abs(centre[:, None, 1] - centre[None, :, 1]) <= reach[:, None, 1]
+    if int(np.count_nonzero(near)) <= len(boxes):
         return None
+    close = iou(boxes, boxes) > limit
     alive = np.ones(len(boxes), dtype=bool)
     for row in range(len(boxes)):
         if alive[row]:

@@ -12,6 +12,8 @@ from tracker.kalman import Floats, Gaussians
 
 Rows = NDArray[np.intp]
 Mask = NDArray[np.bool_]
+#: Rows of the table; a slice where it is all of them, which numpy serves without copying.
+Selection = Rows | slice
 
 #: Codes of `TrackTable.state`; the names of `core.records.TrackState` in the same order, see `lifecycle.STATES`.
 TENTATIVE, CONFIRMED, OCCLUDED, LOST = range(4)
