@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import parse_qsl, quote, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, urlsplit
 
 _SECRET_KEY = re.compile(r"pass|pwd|token|key|secret|auth|sig|user", re.IGNORECASE)
 _URL_WITH_USERINFO = re.compile(r"\b([a-z][a-z0-9+.-]*://)[^/\s@]+@", re.IGNORECASE)
@@ -14,8 +14,8 @@ def redact_url(url: str) -> str:
 
     >>> redact_url("rtsp://bob:pa55@10.0.0.7:554/h264?token=abc&channel=1")
     'rtsp://***@10.0.0.7:554/h264?token=***&channel=1'
-    >>> redact_url("/dev/video0")
-    '/dev/video0'
+    >>> redact_url("/dev/video0"), redact_url("sqlite:////var/lane.db")
+    ('/dev/video0', 'sqlite:////var/lane.db')
     """
     if "://" not in url:
         return url
@@ -27,7 +27,8 @@ def redact_url(url: str) -> str:
     netloc = f"***@{host}" if "@" in parts.netloc else host
     pairs = parse_qsl(parts.query, keep_blank_values=True)
     query = "&".join(f"{k}={'***' if _SECRET_KEY.search(k) else quote(v)}" for k, v in pairs)
-    return urlunsplit((parts.scheme, netloc, parts.path, query, ""))
+    # Not urlunsplit: it drops the slashes of an empty host before an absolute path.
+    return f"{parts.scheme}://{netloc}{parts.path}" + (f"?{query}" if query else "")
 
 
 def redact_text(text: str) -> str:
