@@ -1,0 +1,185 @@
+"""`python -m bench.kill9`: an hour of trays, killed with SIGKILL at 50 random moments; no bill may be lost or doubled.
+
+A child process runs a whole lane (source, buffer, pipeline, spool, store) over a scene of `bench.truth_lane`. The
+parent kills it, starts it again, and at the end compares the closed bills and the events with those of an undisturbed
+run: not only as many, but equal in id, times, lines and totals.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+import random
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+from bench.results_file import row, write_results
+from bench.truth_lane import Scene, TruthSource, film, make_truth_menu, make_truth_pipeline
+from checkout.lane import Lane
+from core.clock import SystemClock
+from store.engine import open_store
+from store.rows import bill_row, event_row, line_rows
+from store.spool import Spool
+
+LANE = "lane1"
+_EVERYTHING = 10_000_000
+
+
+def run_lane(scene: Scene, url: str, spool_file: Path, before: Callable[[], None] | None = None) -> None:
+    """Run the lane from where it was to the end of the scene; this is what gets killed.
+
+    Args:
+        scene: what happens.
+        url: of the store.
+        spool_file: of the lane.
+        before: called when the process has begun, for tests that plan a death.
+    """
+    if before is not None:
+        before()
+    clock = SystemClock()
+    store = open_store(url, clock)
+    spool = Spool(store, spool_file, clock)
+    lane = Lane(
+        TruthSource(scene, LANE, clock), make_truth_pipeline(scene, LANE, clock), spool, make_truth_menu(), clock
+    )
+    lane.start()
+    lane.drain()
+    lane.stop()
+    failure = lane.health().why
+    spool.close()
+    store.close()
+    if failure:
+        sys.exit(f"the lane failed: {failure}")
+
+
+def start(scene: Scene, url: str, spool_file: Path, before: Callable[[], None] | None = None) -> BaseProcess:
+    """Start the lane in a process of its own. Forked, so that the scene need not be made again."""
+    child = multiprocessing.get_context("fork").Process(target=run_lane, args=(scene, url, spool_file, before))
+    child.start()
+    return child
+
+
+def finish(child: BaseProcess, timeout_s: float) -> None:
+    """Wait for the end of a run; raises RuntimeError when it does not end well."""
+    child.join(timeout_s)
+    if child.exitcode != 0:
+        alive = child.is_alive()
+        if alive:
+            child.kill()
+            child.join()
+        raise RuntimeError("the lane did not end in time" if alive else f"the lane ended with code {child.exitcode}")
+
+
+def kill_again_and_again(scene: Scene, url: str, spool_file: Path, kills: int, seed: int, undisturbed_s: float) -> int:
+    """Kill the lane `kills` times at random moments, then let it finish. Returns how often it was killed.
+
+    The moments are spread so that the scene is over soon after the last one.
+    """
+    moments = random.Random(seed)
+    killed = 0
+    for _ in range(kills):
+        child = start(scene, url, spool_file)
+        child.join(moments.uniform(0.0, 2.0) * undisturbed_s / (kills + 1))
+        if not child.is_alive():
+            break
+        os.kill(child.pid or 0, signal.SIGKILL)
+        child.join()
+        killed += 1
+    finish(start(scene, url, spool_file), 10 * undisturbed_s + 60)
+    return killed
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """What a run left in its store: bills by id and events by id, as JSON."""
+
+    bills: dict[str, str]
+    events: dict[str, str]
+    doubles: int
+
+    @staticmethod
+    def of(url: str) -> Ledger:
+        """Read the closed bills and all events of a store."""
+        store = open_store(url)
+        bills, events = store.bills(closed=True, limit=_EVERYTHING), store.events(limit=_EVERYTHING)
+        store.close()
+        opened = {(bill.lane_id, bill.opened_s) for bill in bills}
+        return Ledger(
+            {bill.bill_id: json.dumps([bill_row(bill), line_rows(bill)]) for bill in bills},
+            {stored.event.event_id: json.dumps(event_row(stored.event)) for stored in events},
+            doubles=len(bills) - len(opened),
+        )
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How a disturbed run differs from an undisturbed one; all zero is the promise."""
+
+    lost_bills: int
+    extra_bills: int
+    changed_bills: int
+    lost_events: int
+    extra_events: int
+    changed_events: int
+
+    @staticmethod
+    def between(truth: Ledger, found: Ledger) -> Difference:
+        """Compare two ledgers."""
+        bills, events = _differences(truth.bills, found.bills), _differences(truth.events, found.events)
+        return Difference(bills[0], bills[1] + found.doubles, bills[2], *events)
+
+    @property
+    def total(self) -> int:
+        """All differences together."""
+        bills = self.lost_bills + self.extra_bills + self.changed_bills
+        return bills + self.lost_events + self.extra_events + self.changed_events
+
+
+def _differences(truth: dict[str, str], found: dict[str, str]) -> tuple[int, int, int]:
+    common = truth.keys() & found.keys()
+    return len(truth) - len(common), len(found) - len(common), sum(truth[key] != found[key] for key in common)
+
+
+def main() -> int:
+    """Run the bench; exit code 1 when a bill or an event differs."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=3600.0, help="length of the scene")
+    parser.add_argument("--fps", type=float, default=10.0)
+    parser.add_argument("--kills", type=int, default=50)
+    parser.add_argument("--seed", type=int, default=20)
+    parser.add_argument("--postgres", metavar="URL", help="an empty PostgreSQL database for a second round")
+    args = parser.parse_args()
+    scene = film(args.seed, args.seconds, fps=args.fps)
+    rows = [row("trays", len(scene.trays), "trays"), row("scene", scene.duration_s, "s")]
+    worst = 0
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        calm = f"sqlite:///{folder}/calm.db"
+        began_s = time.monotonic()
+        finish(start(scene, calm, folder / "calm.spool"), 36_000)
+        undisturbed_s = time.monotonic() - began_s
+        truth = Ledger.of(calm)
+        rows.append(row("bills", len(truth.bills), "bills"))
+        urls = {"sqlite": f"sqlite:///{folder}/killed.db"} | ({"postgresql": args.postgres} if args.postgres else {})
+        for engine, url in urls.items():
+            spool_file = folder / f"{engine}.spool"
+            killed = kill_again_and_again(scene, url, spool_file, args.kills, args.seed, undisturbed_s)
+            difference = Difference.between(truth, Ledger.of(url))
+            worst = max(worst, difference.total, args.kills - killed)
+            rows.append(row(f"{engine}_kills", killed, "kills"))
+            for key, value in vars(difference).items():
+                rows.append(row(f"{engine}_{key}", value, key.partition("_")[2], reference=0, better="lower"))
+    write_results("kill9", rows)
+    return 1 if worst else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,115 @@
+"""A lane that is killed at any moment and started again gives the bills and events of an undisturbed run."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, event
+
+from bench.kill9 import LANE, Difference, Ledger, finish, kill_again_and_again, start
+from bench.truth_lane import Scene, film
+from tests.postgres import fresh_database, server_url, wait_for
+
+_FPS = 10.0
+
+
+@pytest.fixture(scope="module")
+def scene() -> Scene:
+    return film(seed=3, seconds=90.0, fps=_FPS)
+
+
+@pytest.fixture(scope="module")
+def calm(scene: Scene, tmp_path_factory: pytest.TempPathFactory) -> tuple[Ledger, float]:
+    """What an undisturbed run leaves, and how long it takes."""
+    folder = tmp_path_factory.mktemp("calm")
+    began_s = time.monotonic()
+    finish(start(scene, f"sqlite:///{folder}/lane.db", folder / "spool"), 120)
+    took_s = time.monotonic() - began_s
+    return Ledger.of(f"sqlite:///{folder}/lane.db"), took_s
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path}/lane.db"
+        return
+    with server_url() as server, fresh_database(server) as url:
+        yield url
+
+
+def test_the_scene_is_worth_it(scene: Scene, calm: tuple[Ledger, float]) -> None:
+    bills = len(calm[0].bills)
+    assert abs(bills - len(scene.trays)) <= 2
+    assert bills >= 6
+    assert len(calm[0].events) >= 4 * bills
+    assert calm[0].doubles == 0
+
+
+def test_killed_at_random_moments(scene: Scene, calm: tuple[Ledger, float], store_url: str, tmp_path: Path) -> None:
+    truth, undisturbed_s = calm
+    assert kill_again_and_again(scene, store_url, tmp_path / "spool", 8, 7, undisturbed_s) == 8
+    assert Difference.between(truth, Ledger.of(store_url)) == Difference(0, 0, 0, 0, 0, 0)
+
+
+def die_at(moment: str, number: int) -> Callable[[], None]:
+    """Return a plan: kill this very process at the `number`-th commit, just before or just after it."""
+
+    def plan() -> None:
+        seen = [0]
+
+        def count(*_: object) -> None:
+            seen[0] += 1
+            if seen[0] == number:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        event.listen(Engine, {"before": "commit", "after": "checkin"}[moment], count)
+
+    return plan
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_killed_at_a_commit(scene: Scene, calm: tuple[Ledger, float], tmp_path: Path, moment: str) -> None:
+    url = f"sqlite:///{tmp_path}/lane.db"
+    for number in (1, 2, 4, 11):
+        child = start(scene, url, tmp_path / "spool", die_at(moment, number))
+        child.join(60)
+        assert child.exitcode == -signal.SIGKILL
+    finish(start(scene, url, tmp_path / "spool"), 60)
+    assert Difference.between(calm[0], Ledger.of(url)) == Difference(0, 0, 0, 0, 0, 0)
+
+
+def test_killed_while_the_store_is_away(
+    scene: Scene, calm: tuple[Ledger, float], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("store.engine.BUSY_TIMEOUT_S", 0.2)  # the child is forked and so has it too
+    database, spool_file = tmp_path / "lane.db", tmp_path / "spool"
+    child = start(scene, f"sqlite:///{database}", spool_file)
+    wait_for(spool_file.with_name("spool.lock").exists)  # the store is open by then
+    holder = sqlite3.connect(database, isolation_level=None, timeout=10)
+    holder.execute("BEGIN IMMEDIATE")
+    wait_for(lambda: spool_file.exists() and spool_file.stat().st_size > 5_000)
+    os.kill(child.pid or 0, signal.SIGKILL)
+    child.join()
+    holder.execute("ROLLBACK")
+    holder.close()
+    waiting = spool_file.read_bytes().count(b"\n")
+    assert waiting >= 3
+    finish(start(scene, f"sqlite:///{database}", spool_file), 60)
+    assert not spool_file.exists()
+    assert Difference.between(calm[0], Ledger.of(f"sqlite:///{database}")) == Difference(0, 0, 0, 0, 0, 0)
+
+
+def test_a_difference_is_seen(calm: tuple[Ledger, float]) -> None:
+    truth = calm[0]
+    first, *others = truth.bills
+    fewer = Ledger({key: truth.bills[key] for key in others}, truth.events, 0)
+    changed = Ledger({**truth.bills, first: "{}"}, truth.events, 1)
+    assert Difference.between(truth, fewer) == Difference(1, 0, 0, 0, 0, 0)
+    assert Difference.between(truth, changed) == Difference(0, 1, 1, 0, 0, 0)
+    assert LANE in truth.bills[first]
