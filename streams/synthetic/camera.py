@@ -13,18 +13,45 @@ from streams.synthetic.presets import Preset
 _NOISE_MARGIN = 96
 
 
+class Mount:
+    """What the camera hangs on: it swings a little when people bump into the counter. Frames are given in order.
+
+    Args:
+        amplitude_px: standard deviation of the swing; 0 for a firm mount.
+        dt_s: time between frames.
+        rng: its own random numbers.
+    """
+
+    def __init__(self, amplitude_px: float, dt_s: float, rng: np.random.Generator) -> None:
+        self._amplitude, self._dt, self._rng = amplitude_px, dt_s, rng
+        self._at = np.zeros(2)
+        self._velocity = np.zeros(2)
+
+    def swing(self) -> tuple[float, float]:
+        """Return how far (x, y pixels) the picture moves in the coming frame: a damped oscillator, pushed at random."""
+        if self._amplitude == 0:
+            return 0.0, 0.0
+        stiff, damp = (2 * math.pi * 1.6) ** 2, 2 * 0.25 * 2 * math.pi * 1.6
+        push = self._rng.normal(0, self._amplitude * math.sqrt(2 * damp * stiff), 2) * math.sqrt(self._dt)
+        for _ in range(4):
+            step = self._dt / 4
+            self._velocity += (-stiff * self._at - damp * self._velocity) * step + push / 4
+            self._at += self._velocity * step
+        self._at = np.clip(self._at, -3 * self._amplitude, 3 * self._amplitude)
+        return float(self._at[0]), float(self._at[1])
+
+
 class Camera:
     """Turns clean pictures into what a cheap camera delivers. Stateful: frames are given in order.
 
     Args:
         preset: how strong everything is.
         width, height: of the frames, pixels.
-        fps: frames per second.
         rng: the camera's own random numbers.
     """
 
-    def __init__(self, preset: Preset, width: int, height: int, fps: float, rng: np.random.Generator) -> None:
-        self._preset, self._size, self._dt, self._rng = preset, (width, height), 1.0 / fps, rng
+    def __init__(self, preset: Preset, width: int, height: int, rng: np.random.Generator) -> None:
+        self._preset, self._size, self._rng = preset, (width, height), rng
         self._balance = 1.0 + rng.normal(0, 0.02 + preset.drift / 4, 3)
         self._gain = float(rng.uniform(0.95, 1.03) - preset.drift * rng.uniform(0, 0.7))
         self._contrast = float(rng.uniform(0.94, 1.02))
@@ -38,24 +65,6 @@ class Camera:
         self._brighter = np.clip(np.rint(noise), 0, 255).astype(np.uint8)
         self._darker = np.clip(np.rint(-noise), 0, 255).astype(np.uint8)
         self._shade = _shade(width, height, rng)
-        self._shake = np.zeros(2)
-        self._velocity = np.zeros(2)
-
-    def next_shift(self) -> tuple[float, float]:
-        """Return how far (pixels) the mount has swung for the coming frame: a damped random swing."""
-        if self._preset.shake == 0:
-            return 0.0, 0.0
-        amplitude = self._preset.shake * self._size[0]
-        stiff, damp = (2 * math.pi * 1.6) ** 2, 2 * 0.25 * 2 * math.pi * 1.6
-        push = self._rng.normal(0, amplitude * math.sqrt(2 * damp * stiff), 2) * math.sqrt(self._dt)
-        # Longer steps than this and the spring would run away: lanes are also sampled once in a second.
-        steps = max(4, math.ceil(self._dt / 0.0125))
-        for _ in range(steps):
-            step = self._dt / steps
-            self._velocity += (-stiff * self._shake - damp * self._velocity) * step + push / steps
-            self._shake += self._velocity * step
-        self._shake = np.clip(self._shake, -3 * amplitude, 3 * amplitude)
-        return float(self._shake[0]), float(self._shake[1])
 
     def shoot(self, picture: Image, t: float, shift: tuple[float, float], shade_x: float | None) -> Image:
         """Return the frame of a clean picture.
@@ -63,7 +72,7 @@ class Camera:
         Args:
             picture: (H, W, 3) RGB; is used up.
             t: seconds since the start of the stream.
-            shift: from `next_shift`.
+            shift: from `Mount.swing`.
             shade_x: where a passing shadow's middle is, as a share of the width; None for no shadow.
         """
         width, height = self._size

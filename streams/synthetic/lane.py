@@ -7,13 +7,14 @@ rate only change how finely it is seen.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from core.records import HAND
-from streams.synthetic.camera import Camera
-from streams.synthetic.cast import Ensemble, Scale, frame_truth
+from streams.synthetic.camera import Camera, Mount
+from streams.synthetic.cast import Ensemble, Layer, Scale, frame_truth
 from streams.synthetic.catalogue import DISH_NAMES
 from streams.synthetic.counter import paint_counter
 from streams.synthetic.motion import Stage
@@ -29,6 +30,14 @@ _ZONE = (0.28, 0.20, 0.72, 0.84)
 #: The view shows at least this much of the counter, cm.
 _VIEW_CM = (130.0, 73.0)
 _MIN_SIDE = 64
+
+
+@dataclass(frozen=True, eq=False)
+class _Moment:
+    layers: list[Layer]
+    truth: FrameTruth
+    shift: tuple[float, float]
+    shade_x: float | None
 
 
 class SyntheticLane:
@@ -64,7 +73,8 @@ class SyntheticLane:
             raise ValueError(f"size {width}x{height} must be 64 or more, fps {fps} in 0..240, seed {seed} not negative")
         if trays is not None and trays < 1:
             raise ValueError(f"trays must be 1 or more, got {trays}; leave it out for an endless lane")
-        self.seed, self.preset, self.width, self.height, self.fps = seed, preset_named(preset), width, height, fps
+        self.seed, self.width, self.height, self.fps = seed, width, height, fps
+        self.preset_name, self.preset = preset, preset_named(preset)
         self.labels: tuple[str, ...] = (*DISH_NAMES, HAND)
         self.finished_trays: list[TrayTruth] = []
         self._script = None if script is None else tuple(script)
@@ -76,37 +86,31 @@ class SyntheticLane:
     def __iter__(self) -> Iterator[tuple[NDArray[np.uint8], FrameTruth]]:
         """Yield (H, W, 3) RGB frames and their truth, from the start; `finished_trays` is emptied first."""
         ground = paint_counter(self._rng(1), self.width, self.height, self.px_cm)
-        camera = Camera(self.preset, self.width, self.height, self.fps, self._rng(2))
-        ensemble = self._begin()
-        index = 0
-        while not ensemble.over(index / self.fps):
-            t = index / self.fps
-            shift = camera.next_shift()
+        camera = Camera(self.preset, self.width, self.height, self._rng(2))
+        for moment in self._moments():
             picture = ground.copy()
-            layers = ensemble.layers(t)
-            for layer in layers:
+            for layer in moment.layers:
                 lay(picture, layer.sprite, layer.x, layer.y, layer.smear)
-            truth = frame_truth(index, t, layers, shift, self.width, self.height)
-            ensemble.note(truth)
-            yield camera.shoot(picture, t, shift, ensemble.shade_at(t)), truth
-            index += 1
+            yield camera.shoot(picture, moment.truth.t_s, moment.shift, moment.shade_x), moment.truth
 
     def truths(self) -> Iterator[FrameTruth]:
-        """Yield the truth of each frame without drawing it, as a camera that does not shake would see it."""
-        ensemble = self._begin()
-        index = 0
-        while not ensemble.over(index / self.fps):
-            t = index / self.fps
-            truth = frame_truth(index, t, ensemble.layers(t), (0.0, 0.0), self.width, self.height)
-            ensemble.note(truth)
-            yield truth
-            index += 1
+        """Yield the truth of each frame, the same as with pictures, without drawing them."""
+        for moment in self._moments():
+            yield moment.truth
 
-    def _begin(self) -> Ensemble:
+    def _moments(self) -> Iterator[_Moment]:
         scale = Scale(self.stage, self.px_cm, self.preset.exposure_s, lambda tray_id, part: self._rng(4, tray_id, part))
         ensemble = Ensemble(self.tray_script, scale, 1.0 / self.fps)
+        mount = Mount(self.preset.shake * self.width, 1.0 / self.fps, self._rng(5))
         self.finished_trays = ensemble.finished
-        return ensemble
+        index = 0
+        while not ensemble.over(index / self.fps):
+            t, shift = index / self.fps, mount.swing()
+            layers = ensemble.layers(t)
+            truth = frame_truth(index, t, layers, shift, self.width, self.height)
+            ensemble.note(truth)
+            yield _Moment(layers, truth, shift, ensemble.shade_at(t))
+            index += 1
 
     def tray_script(self, tray_id: int) -> TrayScript | None:
         """Return what happens on tray 1, 2, …; None after the last."""
