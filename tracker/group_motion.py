@@ -68,14 +68,17 @@ def neighbours_step(
     """
     rows, others = np.flatnonzero(hidden), np.flatnonzero(seen)
     moved, known = np.zeros((len(rows), 2)), np.zeros(len(rows), dtype=bool)
-    if len(others) < 2:
+    if len(others) < 2 or not len(rows):
         return moved, known
-    for k, row in enumerate(rows):
-        size = float(np.sqrt(mean[row, 2] * mean[row, 3]))
-        away = np.hypot(mean[others, 0] - mean[row, 0], mean[others, 1] - mean[row, 1])
-        near = others[away < reach * size]
-        if len(near) >= 2:
-            known[k] = True
-            if np.hypot(*np.median(drift[near], axis=0)) > AT_REST * size:
-                moved[k] = np.median(step[near], axis=0)
+    size = np.sqrt(mean[rows, 2] * mean[rows, 3])
+    away = np.abs(mean[rows, None, :2] - mean[None, others, :2]).max(axis=2)
+    near = away < reach * size[:, None]
+    known = near.sum(axis=1) >= 2
+    speed = np.abs(drift[others]).max(axis=1)
+    # Where fewer than half of the neighbours move at all, their median is at rest.
+    moving = (near & (speed > 0.5 * AT_REST * size[:, None])).sum(axis=1) * 2 >= near.sum(axis=1)
+    for k in np.flatnonzero(known & moving).tolist():
+        group = others[near[k]]
+        if np.hypot(*np.median(drift[group], axis=0)) > AT_REST * size[k]:
+            moved[k] = np.median(step[group], axis=0)
     return moved, known

@@ -27,13 +27,15 @@ SLOW_CAMERA_STEP_S = 0.1
 
 def confirmable(table: TrackTable, settings: TrackerSettings) -> Mask:
     """Return which tentative tracks (N,) have been seen enough to count."""
+    young: Mask = (table.state == TENTATIVE) & (table.unseen_s == 0.0)
+    if not young.any():
+        return young
     step_s = table.age_s / np.maximum(table.frames - 1, 1)
     least = np.where((step_s >= SLOW_CAMERA_STEP_S) | (settings.confirm_s == 0.0), 2, 3)
     often = (table.hits >= least) & (table.hits >= settings.confirm_share * table.frames)
     rarely = (table.hits >= settings.confirm_hits) & (table.hits >= 0.5 * settings.confirm_share * table.frames)
     enough = (often | rarely) & (table.age_s >= settings.confirm_s - 1e-6)
-    ready: Mask = enough & (table.state == TENTATIVE) & (table.unseen_s == 0.0)
-    return ready
+    return young & enough
 
 
 def settle_unseen(table: TrackTable, unseen: Mask, hidden: Mask, settings: TrackerSettings) -> None:
@@ -54,6 +56,9 @@ def settle_unseen(table: TrackTable, unseen: Mask, hidden: Mask, settings: Track
 
 def expired(table: TrackTable, settings: TrackerSettings) -> Mask:
     """Return which tracks (N,) are to be given up."""
+    unseen: Mask = table.unseen_s > 0.0
+    if not unseen.any():
+        return unseen
     hold_s = np.minimum(settings.hold_s, settings.hold_per_s * table.watched_s)
     hold_s = np.where(table.left_over != 0, np.minimum(hold_s, settings.reentry_s), hold_s)
     old: Mask = np.where(
@@ -61,13 +66,16 @@ def expired(table: TrackTable, settings: TrackerSettings) -> Mask:
         table.unseen_s >= settings.tentative_s - 1e-6,
         np.where(table.state == LOST, table.uncovered_s > hold_s, table.unseen_s > settings.occluded_s),
     )
-    return old & (table.unseen_s > 0.0)
+    return old & unseen
 
 
 def in_view(table: TrackTable, settings: TrackerSettings) -> Mask:
     """Return which tracks (N,) are thought to be in view, coasted ones included."""
+    seen = table.unseen_s == 0.0
+    if seen.all():
+        return np.asarray(table.state == CONFIRMED)
     coasted_s: Floats = np.minimum(settings.coasted_s, 2.0 * table.watched_s)
     lost = (table.state == LOST) & (table.left_over == 0) & (table.unseen_s <= coasted_s)
-    waiting = (table.state == CONFIRMED) & ((table.unseen_s == 0.0) | (table.unseen_s <= coasted_s))
+    waiting = (table.state == CONFIRMED) & (seen | (table.unseen_s <= coasted_s))
     shown: Mask = waiting | ((table.state == OCCLUDED) & (settings.coasted_s > 0.0)) | lost
     return shown
