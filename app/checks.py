@@ -113,9 +113,9 @@ def check_space(folder: Path) -> Finding:
             probe.flush()
         free_bytes = shutil.disk_usage(existing).free
     except OSError as err:
-        reason = f"{existing}: cannot be written: {err.strerror}; make it writable or choose another folder"
+        reason = f"{folder}: cannot be written: {err.strerror}; make it writable or choose another folder"
         return failed("disk", StoreUnavailable(reason))
-    told = f"{existing}: {free_bytes / 2**30:.1f} GiB free, writable"
+    told = f"{folder}: {free_bytes / 2**30:.1f} GiB free, writable"
     if free_bytes < _TOO_FEW_BYTES:
         return Finding(Level.FAIL, "disk", f"{told}; too little for a day: free space", StoreUnavailable.exit_code)
     if free_bytes < _FEW_BYTES:

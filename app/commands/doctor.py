@@ -72,7 +72,8 @@ def _examine_site(config_path: Path | None) -> Iterator[Finding]:
         return
     site = config.site
     yield checks.ok("config", f"{config.name}: {len(site.lanes)} lane(s), {len(menu.dishes)} dishes on the menu")
-    for folder in dict.fromkeys(path.parent for path in (database, site.store.spool / "lane") if path is not None):
+    folders = [site.store.spool] if database is None else [database.parent, site.store.spool]
+    for folder in dict.fromkeys(folder.absolute() for folder in folders):
         yield checks.check_space(folder)
     yield checks.check_store(site.store.url)
     yield checks.check_port(site.web.host, site.web.port)
