@@ -44,8 +44,7 @@ class _LaneView:
     def take(self, update: LaneUpdate) -> None:
         """Keep what an update changes; called by the lane's own thread for subscribers."""
         with self.lock:
-            if update.frame is not None or self.update is None:
-                self.update = update
+            self.update = update
             if update.closed:
                 self.last_bill = update.closed[-1]
             for event in update.events:

@@ -27,7 +27,7 @@ import yaml
 
 from bench.mjpeg import pictures
 from bench.results_file import ROOT, row, write_results
-from tests.rtsp_server import RtspServer
+from tests.cameras import RtspCamera
 
 HOST, PORT = "127.0.0.1", 8099
 WARM_UP_S = 8.0
@@ -93,7 +93,7 @@ def measure(lanes: int, seconds: float) -> list[dict[str, object]]:
             cwd=ROOT,
             check=True,
         )
-        urls = [stack.enter_context(RtspServer(folder / "clip" / "lane.mp4")).url for _ in range(lanes)]
+        urls = [camera(stack, folder / "clip" / "lane.mp4") for _ in range(lanes)]
         stack.enter_context(running_lanes(urls, folder))
         delays: dict[str, list[float]] = {f"lane{i + 1}": [] for i in range(lanes)}
         viewers = [threading.Thread(target=watch, args=(lane, WARM_UP_S, []), daemon=True) for lane in delays]
