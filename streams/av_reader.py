@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -35,6 +35,9 @@ _DEVICE_OPTIONS = ("video_size", "framerate", "input_format")
 _MAX_DEMUX_FAULTS = 16
 #: A recording that ends this much before its own length was cut off.
 _CUT_OFF_S = 0.5
+#: Packets that come faster than this were sent before; and how many of them are taken for that at most.
+_BURST_STEP_S = 0.004
+_MAX_BURST = 300
 _DEFAULT_STEP_S = 1 / 25
 
 
@@ -103,6 +106,8 @@ class VideoReader:
         self._reformatter = VideoReformatter()
         self.size = size
         self._other_size: tuple[int, int] | None = None
+        self._waiting: deque[av.Packet[VideoStream]] = deque()
+        self._end: Exception | None = None
         self.ends_at_s = 0.0
         self.cut_off = False
 
@@ -164,14 +169,9 @@ class VideoReader:
         faults, ended = 0, False
         while not ended:
             try:
-                asked_s = time.monotonic()
-                for packet in self._container.demux(self._stream):
-                    if self.kind != "file" and self._late(asked_s):
-                        # FFmpeg gives what it still had when it times out, and would wait once more.
-                        raise timed_out(self.shown_url, self._timeout_s)
+                for packet in self._packets():
                     faults = 0
                     yield from self._decode(packet)
-                    asked_s = time.monotonic()
                 ended = True
             except (av_error.FFmpegError, OSError) as err:
                 faults += 1
@@ -181,6 +181,54 @@ class VideoReader:
                 self.cut_off = ended = faults >= _MAX_DEMUX_FAULTS
         length_s = self._length_s()
         self.cut_off |= length_s is not None and self.ends_at_s < length_s - _CUT_OFF_S
+
+    def catch_up(self) -> float | None:
+        """Take in what a camera has sent already, and return the stamp (seconds) of the newest, which arrives now.
+
+        Opening listens for a while, and many cameras send the pictures since their last key picture at once. Without
+        this the first pictures would all be dated to the moment of connecting.
+        """
+        try:
+            for packet, waited_s in self._arrivals():
+                self._waiting.append(packet)
+                if waited_s > _BURST_STEP_S or len(self._waiting) >= _MAX_BURST:
+                    break
+            else:
+                self._end = EOFError()
+        except (av_error.FFmpegError, OSError) as err:
+            self._end = err  # `pictures` raises it when what came before is used up
+        self._fill_in_stamps()
+        stamps = [packet.pts for packet in self._waiting if packet.pts is not None]
+        return float(max(stamps) * self.time_base) if stamps else None
+
+    def _fill_in_stamps(self) -> None:
+        """Give waiting packets without a stamp one a step before the next: FFmpeg leaves the first of RTSP without."""
+        step = round(self.nominal_s / self.time_base)
+        following: int | None = None
+        for packet in reversed(self._waiting):
+            if packet.pts is None and packet.size and following is not None:
+                packet.pts = packet.dts = following - step
+            following = packet.pts
+
+    def _packets(self) -> Iterator[av.Packet[VideoStream]]:
+        while self._waiting:
+            yield self._waiting.popleft()
+        if isinstance(self._end, EOFError):
+            return
+        if self._end is not None:
+            raise self._end
+        for packet, _ in self._arrivals():
+            yield packet
+
+    def _arrivals(self) -> Iterator[tuple[av.Packet[VideoStream], float]]:
+        """Yield packets, and the seconds that each was waited for."""
+        asked_s = time.monotonic()
+        for packet in self._container.demux(self._stream):
+            if self.kind != "file" and self._late(asked_s):
+                # FFmpeg gives what it still had when it times out, and would wait once more.
+                raise timed_out(self.shown_url, self._timeout_s)
+            yield packet, time.monotonic() - asked_s
+            asked_s = time.monotonic()
 
     def _decode(self, packet: av.Packet[VideoStream]) -> Iterator[av.VideoFrame]:
         try:

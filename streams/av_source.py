@@ -93,7 +93,7 @@ class AvSource:
     def _camera_frames(self, session: Session) -> Iterator[Frame]:
         """Yield the frames of one connection, in the session's thread."""
         reader = session.reader
-        self._timeline.restart()
+        self._timeline.restart(reader.catch_up())
         for picture in reader.pictures():
             self._index += 1
             pts_s = None if picture.pts is None else float(picture.pts * reader.time_base)

@@ -80,13 +80,21 @@ class LiveTimeline:
         self._first_s: float | None = None
         self._last_s = 0.0
         self._last_pts_s: float | None = None
+        #: Capture moment on the monotonic clock less the stamp; None while it is not known.
+        self._offset_s: float | None = None
         self._window_end_s = 0.0
         self._least_lag_s = MAX_LAG_S
         self.jumps = 0
 
-    def restart(self) -> None:
-        """Expect stamps from another origin (the camera was connected again); stream time goes on."""
-        self._last_pts_s = None
+    def restart(self, newest_pts_s: float | None = None) -> None:
+        """Expect stamps from another origin (the camera was connected again); stream time goes on.
+
+        Args:
+            newest_pts_s: the stamp of a frame that arrives just now, if one is known; it dates those before it.
+        """
+        self._last_pts_s = self._offset_s = None
+        if newest_pts_s is not None:
+            self._anchor(newest_pts_s, self._clock.monotonic_s())
 
     def stamp(self, pts_s: float | None) -> tuple[float, float, float]:
         """Stamp a frame that has just arrived.
@@ -99,31 +107,37 @@ class LiveTimeline:
         """
         now_s = self._clock.monotonic_s()
         utc_offset_s = self._clock.utc_s() - now_s
-        captured_s = self._captured_s(pts_s, now_s)
+        captured_s = now_s if pts_s is None else self._captured_s(pts_s, now_s)
         if self._first_s is None:
             self._first_s = captured_s
         else:
             captured_s = max(captured_s, self._last_s + _TICK_S)
-        self._last_s, self._last_pts_s = captured_s, pts_s
+        self._last_s = captured_s
         return captured_s - self._first_s, captured_s + utc_offset_s, now_s
 
-    def _captured_s(self, pts_s: float | None, now_s: float) -> float:
+    def _captured_s(self, pts_s: float, now_s: float) -> float:
         """Return the capture moment on the monotonic clock."""
-        if pts_s is None or self._last_pts_s is None:
-            self._begin_window(now_s)
-            return now_s
-        step_s = pts_s - self._last_pts_s
-        captured_s = self._last_s + step_s
-        if step_s <= -BACK_NOISE_S or now_s - captured_s > MAX_LAG_S or captured_s - now_s > MAX_LAG_S:
+        last_pts_s, self._last_pts_s = self._last_pts_s, pts_s
+        if self._offset_s is None:
+            return self._anchor(pts_s, now_s)
+        lag_s = now_s - pts_s - self._offset_s
+        ran_back = last_pts_s is not None and pts_s - last_pts_s <= -BACK_NOISE_S
+        if ran_back or abs(lag_s) > MAX_LAG_S:
             self.jumps += 1
-            self._begin_window(now_s)
-            return now_s
-        captured_s = min(captured_s, now_s)
-        self._least_lag_s = min(self._least_lag_s, now_s - captured_s)
+            return self._anchor(pts_s, now_s)
+        if lag_s < 0:
+            self._offset_s += lag_s
+        self._least_lag_s = min(self._least_lag_s, max(lag_s, 0.0))
         if now_s >= self._window_end_s:
-            captured_s += min(self._least_lag_s, _DRIFT_WINDOW_S * _DRIFT_RATE)
+            self._offset_s += min(self._least_lag_s, _DRIFT_WINDOW_S * _DRIFT_RATE)
             self._begin_window(now_s)
-        return captured_s
+        return pts_s + self._offset_s
+
+    def _anchor(self, pts_s: float, now_s: float) -> float:
+        """Take the frame with this stamp for captured now."""
+        self._offset_s = now_s - pts_s
+        self._begin_window(now_s)
+        return now_s
 
     def _begin_window(self, now_s: float) -> None:
         self._window_end_s, self._least_lag_s = now_s + _DRIFT_WINDOW_S, MAX_LAG_S

@@ -145,6 +145,15 @@ def test_wall_clock_that_is_set_moves_capture_times_and_not_the_stream():
     assert second[1] - first[1] == pytest.approx(1.7e9 + 0.05)
 
 
+def test_frames_sent_before_the_newest_are_dated_by_their_stamps():
+    clock = ManualClock(utc_s=1000.0)
+    timeline = LiveTimeline(clock)
+    timeline.restart(newest_pts_s=70.4)
+    out = [timeline.stamp(70 + i * 0.05) for i in range(9)]
+    assert [s for s, _, _ in out] == pytest.approx([i * 0.05 for i in range(9)])
+    assert out[-1][1] == pytest.approx(1000.0)
+
+
 def test_connecting_again_goes_on_with_the_stream_time():
     clock = ManualClock()
     timeline = LiveTimeline(clock)
