@@ -49,12 +49,14 @@ class Entry:
         on_bill: False after it was taken off.
         locked: a person said what it is; no model changes it.
         off_s: stream seconds when its object was last seen before it was taken off.
+        vanished: taken off although nobody was seen to carry its object away.
     """
 
     line: LineItem
     on_bill: bool = True
     locked: bool = False
     off_s: float | None = None
+    vanished: bool = False
 
 
 class Basket:

@@ -100,7 +100,7 @@ class Lane:
         self._stream: StreamState | None = None
         self._failure, self._model_trouble = "", ""
         self._latest: LaneUpdate | None = None
-        self._after_index = -1
+        self._after_index, self._after_s = -1, None  # type: int, float | None
         self._answers: deque[tuple[int, str]] = deque()
         self._teller = _Teller(self.lane_id)
         self._threads: list[threading.Thread] = []
@@ -223,7 +223,7 @@ class Lane:
         if checkpoint is not None:
             _LOG.info("lane %s: goes on after %.2f s of the recording", self.lane_id, checkpoint.stream_s)
             self._pipeline.resume(checkpoint)
-            self._after_index = checkpoint.frame_index
+            self._after_index, self._after_s = checkpoint.frame_index, checkpoint.stream_s
             if isinstance(self._source, SeekableSource):
                 self._source.seek(checkpoint.stream_s)
 
@@ -251,22 +251,27 @@ class Lane:
         self._done.set()
 
     def _capture(self) -> None:
-        next_s = -1.0
+        slot = None if self._after_s is None else self._slot_of(self._after_s)
         try:
             for item in frames(self._source, self._stop, self._clock, self._backoff, self._note_stream):
                 if isinstance(item, Frame):
                     if item.index <= self._after_index and not self._source.live:
                         continue
                     if self._step_s:
-                        # Half a millisecond of slack: time stamps are rounded.
-                        if item.stream_s < next_s - 5e-4:
+                        before, slot = slot, self._slot_of(item.stream_s)
+                        if slot == before:
                             self._meter.count_drop("rate")
                             continue
-                        behind = item.stream_s - next_s > self._step_s
-                        next_s = (item.stream_s if behind else next_s) + self._step_s
                 self._buffer.put(item)
         finally:
             self._buffer.close()
+
+    def _slot_of(self, stream_s: float) -> int:
+        """Return which period of the limited rate a frame falls into; the first frame of each is decided.
+
+        It follows from the stream's time alone, so a lane that goes on in the middle decides the same frames.
+        """
+        return round(stream_s / self._step_s) if self._step_s else 0
 
     def _note_stream(self, state: StreamState) -> None:
         self._stream = state

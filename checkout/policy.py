@@ -18,7 +18,8 @@ The rules, in the order in which `Policy.decide` goes through them:
     is moving too, and is taken off only if the rest then lies still for `stay_s` after all. It waits if nothing of
     the rest is seen, or there is no rest. So one dish lifted from a standing tray goes at once, and a tray that
     slides out keeps its whole bill although its dishes cross the edge of the zone one by one. A dish last seen in an
-    exit zone has departed in any case.
+    exit zone has departed in any case. A dish that vanished at rest, carried by nobody, within `regret_s` before its
+    tray sets off is put back: the detector had lost it.
 6.  *Questions.* An item that stays below `ask_confidence` for `ask_after_s` is asked about, once.
 7.  *Closing.* The zone is clear when no line's object is here. Clear for `clear_s` ends the tray: `closed_s` of the
     bill is that moment. The lane still waits until `return_s` for the same object to be put back (then nothing has
@@ -81,6 +82,7 @@ class Policy:
         self._no_goods: set[int] = set()
         self._billed: list[_Billed] = []
         self._departing: set[int] = set()
+        self._departed: set[int] = set()
         self._rest_still_s: float | None = None
         self._clear_since: Moment | None = None
         self._recover_from_s: float | None = None
@@ -166,13 +168,14 @@ class Policy:
         self._follow_billed(stream_s)
         self._here = self._distinct([item for item in items if item.here and self._is_goods(item)])
         decisions = self._follow_lines(at, stream_s)
+        self._here = [item for item in self._here if item.here]
         if self._recover_from_s is not None:
             if stream_s - self._recover_from_s < self._settings.recover_s:
                 return decisions
             decisions += self._end_recovery(at)
         decisions += self._close_for_strangers(at)
         decisions += self._commit(at, stream_s)
-        decisions += self._revise(at)
+        decisions += self._revise(at, stream_s)
         decisions += self._departures(at, stream_s)
         decisions += self._ask(at, stream_s)
         decisions += self._close(at, stream_s)
@@ -218,11 +221,13 @@ class Policy:
             item = self._items.get(billed.track_id)
             if item is not None and item.here:
                 billed.box, billed.seen_s = item.track.box, item.seen_s
-                continue
+                if item.is_seen(now_s):
+                    continue
             for other in self._items.values():
                 taken = any(one.track_id == other.track.track_id for one in self._billed)
                 same = other.track.label == billed.dish and self._is_near(billed.box, other.track.box)
                 if other.is_seen(now_s) and not taken and same and self._entry_of(other.track.track_id) is None:
+                    self._presence.dismiss(billed.track_id)
                     billed.track_id, billed.seen_s = other.track.track_id, now_s
                     break
         self._billed = [one for one in self._billed if now_s - one.seen_s <= self._settings.return_s]
@@ -284,11 +289,13 @@ class Policy:
                 if entry.on_bill:
                     reason = "the same object under a new track"
                     confidence = entry.line.confidence
+                    self._presence.dismiss(entry.line.track_id)
                     decisions.append(self._basket.revise(entry, article, track.track_id, confidence, at, reason))
             if not entry.on_bill:
                 article = self._menu[entry.line.dish]
                 decisions.append(self._basket.bring_back(entry, article, track.track_id, track.box, at, "came back"))
             self._departing.discard(entry.line.line_no)
+            self._departed.discard(entry.line.line_no)
             stillness = item.stillness(now_s, self._settings.still_window_s)
             if stillness is not None and stillness <= self._settings.still_boxes:
                 self._basket.see(entry, track.box)
@@ -318,7 +325,11 @@ class Policy:
         decisions: list[Decision] = []
         for item in self._here:
             track = item.track
-            if not track.matched or track.label not in self._menu or self._entry_of(track.track_id) is not None:
+            if (
+                not item.is_in_sight(now_s)
+                or track.label not in self._menu
+                or self._entry_of(track.track_id) is not None
+            ):
                 continue
             settings = self._settings
             if track.confidence >= settings.commit_confidence:
@@ -340,19 +351,19 @@ class Policy:
             decisions.append(self._basket.note(DecisionKind.BILL_OPEN, at, "first item in the zone"))
         return self._basket
 
-    def _revise(self, at: Moment) -> list[Decision]:
+    def _revise(self, at: Moment, now_s: float) -> list[Decision]:
         if self._basket is None:
             return []
         decisions: list[Decision] = []
         for entry in self._basket.on_bill():
             item = self._item_of(entry)
-            if entry.locked or item is None or not item.here or not item.track.matched:
+            if entry.locked or item is None or not item.is_in_sight(now_s):
                 continue
             track, line, sure = item.track, entry.line, self._settings.commit_confidence
             if track.label == line.dish:
                 continue
             if track.label in self._menu.ignored and track.confidence >= sure:
-                decisions.append(self._remove(entry, at, at.stream_s, f"turned out to be {track.label}: no goods"))
+                decisions.append(self._remove(entry, at, now_s, f"turned out to be {track.label}: no goods"))
             elif track.label in self._menu and (
                 track.confidence >= sure or line.confidence < min(track.confidence, sure)
             ):
@@ -380,29 +391,49 @@ class Policy:
     def _departures(self, at: Moment, now_s: float) -> list[Decision]:
         if self._basket is None:
             return []
-        away = [entry for entry in self._basket.on_bill() if (item := self._item_of(entry)) is None or not item.here]
         still, moving = self._rest(now_s)
+        decisions: list[Decision] = []
         if not still:
             self._rest_still_s = None
+            if moving:
+                decisions += self._regret(at, now_s)
         elif self._rest_still_s is None:
             self._rest_still_s = now_s
-        decisions: list[Decision] = []
-        for entry in away:
+        for entry in self._basket.on_bill():
             item = self._item_of(entry)
+            if item is not None and item.here:
+                continue
             line_no = entry.line.line_no
             if moving and not still:
                 self._departing.add(line_no)
-            if not still or self._rest_still_s is None or (item is not None and item.by_exit):
+            if item is not None and item.by_exit:
+                self._departed.add(line_no)
+            if not still or self._rest_still_s is None or line_no in self._departed:
                 continue
             if line_no in self._departing and now_s - self._rest_still_s < self._settings.stay_s:
                 continue
             left_s = now_s if item is None or item.left_s is None else item.left_s
             decisions.append(self._remove(entry, at, left_s, "taken away while others stay"))
+            entry.vanished = item is not None and item.vanished(self._settings.still_boxes)
+        return decisions
+
+    def _regret(self, at: Moment, now_s: float) -> list[Decision]:
+        """Put lines back whose objects vanished at rest just before the tray set off: the detector had lost them."""
+        assert self._basket is not None  # noqa: S101 - asked by `_departures` only
+        decisions: list[Decision] = []
+        for entry in self._basket.entries:
+            lost_s = None if entry.off_s is None else at.stream_s - entry.off_s
+            if entry.on_bill or not entry.vanished or lost_s is None or lost_s > self._settings.regret_s:
+                continue
+            dish, track_id, box = self._menu[entry.line.dish], entry.line.track_id, entry.line.box
+            decisions.append(self._basket.bring_back(entry, dish, track_id, box, at, "departs with its tray, not seen"))
+            self._departing.add(entry.line.line_no)
         return decisions
 
     def _remove(self, entry: Entry, at: Moment, left_s: float, reason: str) -> Decision:
         assert self._basket is not None  # noqa: S101 - a line has a basket
         self._departing.discard(entry.line.line_no)
+        self._departed.discard(entry.line.line_no)
         return self._basket.remove(entry, self._menu[entry.line.dish], at, left_s + self._offset_s, reason)
 
     # --- 6: questions --------------------------------------------------------------------------------------------
@@ -412,7 +443,7 @@ class Policy:
         for item in self._here:
             track = item.track
             unknown = track.label not in self._menu or track.confidence < self._settings.ask_confidence
-            if not unknown or not track.matched or track.track_id in self._asked:
+            if not unknown or not item.is_in_sight(now_s) or track.track_id in self._asked:
                 continue
             if self._entry_of(track.track_id) is not None or now_s - item.entered_s < self._settings.ask_after_s:
                 continue
@@ -490,6 +521,7 @@ class Policy:
         self._closed.append(self._basket.bill)
         self._basket, self._clear_since, self._rest_still_s = None, None, None
         self._departing.clear()
+        self._departed.clear()
         self._offset_s = 0.0
         return [decision]
 

@@ -63,6 +63,10 @@ class Item:
         """Return whether there is evidence of it in this very frame."""
         return self.here and self.seen_s == now_s
 
+    def is_in_sight(self, now_s: float) -> bool:
+        """Return whether it is here and was detected in this very frame."""
+        return self.here and bool(self.trail) and self.trail[-1][0] == now_s
+
     def stillness(self, now_s: float, window_s: float) -> float | None:
         """Return how far it moved within the last `window_s`, in box sides; None when it was seen too little."""
         if len(self.trail) < 2:
@@ -71,6 +75,13 @@ class Item:
         if now_s - t1 > window_s or t1 - t0 < window_s / 2:
             return None
         return math.hypot(x1 - x0, y1 - y0) / side(self.track.box)
+
+    def vanished(self, still_boxes: float) -> bool:
+        """Return whether it was last seen lying still, in plain sight and inside: nobody carried it off."""
+        if len(self.trail) < 2 or self.trail[-1][0] != self.seen_s:
+            return False
+        (_, x0, y0), (_, x1, y1) = self.trail[0], self.trail[-1]
+        return math.hypot(x1 - x0, y1 - y0) <= still_boxes * side(self.track.box)
 
 
 class Presence:
@@ -121,6 +132,12 @@ class Presence:
             item.since_s = None if item.since_s is None else item.since_s + seconds
             item.left_s = None if item.left_s is None else item.left_s + seconds
             item.trail.clear()
+
+    def dismiss(self, track_id: int) -> None:
+        """Let an item leave at once: its object goes on under another track."""
+        item = self._items.get(track_id)
+        if item is not None:
+            item.here, item.left_s, item.since_s = False, item.seen_s, None
 
     def forget(self) -> None:
         """Forget every track: the tracker begins anew."""

@@ -32,6 +32,9 @@ class CheckoutSettings(Settings):
     stay_s: float = Field(
         default=3.0, gt=0, le=60, description="A moving tray that then lies still this long has lost what left it"
     )
+    regret_s: float = Field(
+        default=1.5, ge=0, le=60, description="A dish that vanished at rest this short before its tray left is put back"
+    )
     recover_s: float = Field(
         default=2.0, gt=0, le=60, description="After a gap or restart: how long the lines' objects are looked for"
     )
