@@ -28,28 +28,50 @@ from core.clock import SystemClock
 from store.engine import open_store
 from store.rows import bill_row, event_row, line_rows
 from store.spool import Spool
+from streams.factory import make_source
+from streams.source import Source, SourceSettings
 
 LANE = "lane1"
 _EVERYTHING = 10_000_000
 
 
-def run_lane(scene: Scene, url: str, spool_file: Path, before: Callable[[], None] | None = None) -> None:
-    """Run the lane from where it was to the end of the scene; this is what gets killed.
+@dataclass(frozen=True)
+class Setup:
+    """What a run is made of.
 
-    Args:
+    Attributes:
         scene: what happens.
         url: of the store.
         spool_file: of the lane.
+        clip: a recording whose frames are those of the scene, to go through the decoder too; None plays the scene.
+        fps: the lane's limit of decided frames per second.
+    """
+
+    scene: Scene
+    url: str
+    spool_file: Path
+    clip: Path | None = None
+    fps: float | None = None
+
+
+def run_lane(setup: Setup, before: Callable[[], None] | None = None) -> None:
+    """Run the lane from where it was to the end of the scene; this is what gets killed.
+
+    Args:
+        setup: scene and store.
         before: called when the process has begun, for tests that plan a death.
     """
     if before is not None:
         before()
+    scene = setup.scene
     clock = SystemClock()
-    store = open_store(url, clock)
-    spool = Spool(store, spool_file, clock)
-    lane = Lane(
-        TruthSource(scene, LANE, clock), make_truth_pipeline(scene, LANE, clock), spool, make_truth_menu(), clock
-    )
+    store = open_store(setup.url, clock)
+    spool = Spool(store, setup.spool_file, clock)
+    source: Source = TruthSource(scene, LANE, clock)
+    if setup.clip is not None:
+        source = make_source(SourceSettings(url=str(setup.clip)), LANE, clock)
+    pipeline = make_truth_pipeline(scene, LANE, clock)
+    lane = Lane(source, pipeline, spool, make_truth_menu(), clock, fps=setup.fps)
     lane.start()
     lane.drain()
     lane.stop()
@@ -60,9 +82,9 @@ def run_lane(scene: Scene, url: str, spool_file: Path, before: Callable[[], None
         sys.exit(f"the lane failed: {failure}")
 
 
-def start(scene: Scene, url: str, spool_file: Path, before: Callable[[], None] | None = None) -> BaseProcess:
+def start(setup: Setup, before: Callable[[], None] | None = None) -> BaseProcess:
     """Start the lane in a process of its own. Forked, so that the scene need not be made again."""
-    child = multiprocessing.get_context("fork").Process(target=run_lane, args=(scene, url, spool_file, before))
+    child = multiprocessing.get_context("fork").Process(target=run_lane, args=(setup, before))
     child.start()
     return child
 
@@ -78,7 +100,7 @@ def finish(child: BaseProcess, timeout_s: float) -> None:
         raise RuntimeError("the lane did not end in time" if alive else f"the lane ended with code {child.exitcode}")
 
 
-def kill_again_and_again(scene: Scene, url: str, spool_file: Path, kills: int, seed: int, undisturbed_s: float) -> int:
+def kill_again_and_again(setup: Setup, kills: int, seed: int, undisturbed_s: float) -> int:
     """Kill the lane `kills` times at random moments, then let it finish. Returns how often it was killed.
 
     The moments are spread so that the scene is over soon after the last one.
@@ -86,14 +108,14 @@ def kill_again_and_again(scene: Scene, url: str, spool_file: Path, kills: int, s
     moments = random.Random(seed)
     killed = 0
     for _ in range(kills):
-        child = start(scene, url, spool_file)
+        child = start(setup)
         child.join(moments.uniform(0.0, 2.0) * undisturbed_s / (kills + 1))
         if not child.is_alive():
             break
         os.kill(child.pid or 0, signal.SIGKILL)
         child.join()
         killed += 1
-    finish(start(scene, url, spool_file), 10 * undisturbed_s + 60)
+    finish(start(setup), 10 * undisturbed_s + 60)
     return killed
 
 
@@ -162,16 +184,16 @@ def main() -> int:
     worst = 0
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        calm = f"sqlite:///{folder}/calm.db"
+        calm = Setup(scene, f"sqlite:///{folder}/calm.db", folder / "calm.spool")
         began_s = time.monotonic()
-        finish(start(scene, calm, folder / "calm.spool"), 36_000)
+        finish(start(calm), 36_000)
         undisturbed_s = time.monotonic() - began_s
-        truth = Ledger.of(calm)
+        truth = Ledger.of(calm.url)
         rows.append(row("bills", len(truth.bills), "bills"))
         urls = {"sqlite": f"sqlite:///{folder}/killed.db"} | ({"postgresql": args.postgres} if args.postgres else {})
         for engine, url in urls.items():
-            spool_file = folder / f"{engine}.spool"
-            killed = kill_again_and_again(scene, url, spool_file, args.kills, args.seed, undisturbed_s)
+            setup = Setup(scene, url, folder / f"{engine}.spool")
+            killed = kill_again_and_again(setup, args.kills, args.seed, undisturbed_s)
             difference = Difference.between(truth, Ledger.of(url))
             worst = max(worst, difference.total, args.kills - killed)
             rows.append(row(f"{engine}_kills", killed, "kills"))

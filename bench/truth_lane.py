@@ -26,7 +26,7 @@ from streams.synthetic.truth import FrameTruth, TrayTruth
 from tracker.settings import TrackerSettings
 from tracker.tracker import MultiObjectTracker
 
-_SIZE = (640, 360)
+SIZE = (640, 360)
 _SEEN_SHARE = 0.3
 _TREMBLE_PX = 0.7
 
@@ -55,7 +55,7 @@ class Scene:
 
 def film(seed: int, seconds: float, preset: str = "medium", fps: float = 20.0) -> Scene:
     """Return `seconds` of the lane of `seed`."""
-    lane = SyntheticLane(seed, preset, *_SIZE, fps=fps)
+    lane = SyntheticLane(seed, preset, *SIZE, fps=fps)
     frames: list[Detections] = []
     for truth in lane.truths():
         if truth.t_s >= seconds:
@@ -84,7 +84,7 @@ class TruthSource:
     def __init__(self, scene: Scene, lane_id: str, clock: Clock) -> None:
         self.lane_id, self.shown_url = lane_id, scene.key
         self._scene, self._clock = scene, clock
-        self._blank = np.zeros((_SIZE[1], _SIZE[0], 3), np.uint8)
+        self._blank = np.zeros((SIZE[1], SIZE[0], 3), np.uint8)
         self._next, self._closed = 0, False
 
     @property

@@ -7,13 +7,15 @@ import signal
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, event
 
-from bench.kill9 import LANE, Difference, Ledger, finish, kill_again_and_again, start
-from bench.truth_lane import Scene, film
+from bench.kill9 import LANE, Difference, Ledger, Setup, finish, kill_again_and_again, start
+from bench.truth_lane import SIZE, Scene, film
+from tests.media import make_clip
 from tests.postgres import fresh_database, server_url, wait_for
 
 _FPS = 10.0
@@ -29,9 +31,14 @@ def calm(scene: Scene, tmp_path_factory: pytest.TempPathFactory) -> tuple[Ledger
     """What an undisturbed run leaves, and how long it takes."""
     folder = tmp_path_factory.mktemp("calm")
     began_s = time.monotonic()
-    finish(start(scene, f"sqlite:///{folder}/lane.db", folder / "spool"), 120)
+    setup = sqlite_in(folder, scene)
+    finish(start(setup), 120)
     took_s = time.monotonic() - began_s
-    return Ledger.of(f"sqlite:///{folder}/lane.db"), took_s
+    return Ledger.of(setup.url), took_s
+
+
+def sqlite_in(folder: Path, scene: Scene, clip: Path | None = None, fps: float | None = None) -> Setup:
+    return Setup(scene, f"sqlite:///{folder}/lane.db", folder / "spool", clip, fps)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -53,8 +60,23 @@ def test_the_scene_is_worth_it(scene: Scene, calm: tuple[Ledger, float]) -> None
 
 def test_killed_at_random_moments(scene: Scene, calm: tuple[Ledger, float], store_url: str, tmp_path: Path) -> None:
     truth, undisturbed_s = calm
-    assert kill_again_and_again(scene, store_url, tmp_path / "spool", 8, 7, undisturbed_s) == 8
+    setup = Setup(scene, store_url, tmp_path / "spool")
+    assert kill_again_and_again(setup, 8, 7, undisturbed_s) == 8
     assert Difference.between(truth, Ledger.of(store_url)) == Difference(0, 0, 0, 0, 0, 0)
+
+
+def test_killed_while_a_file_is_decoded(scene: Scene, tmp_path: Path) -> None:
+    """The way of recordings: seek, decode, and a lane that decides fewer frames than there are."""
+    short, fps = replace(scene, frames=scene.frames[:450]), 0.7 * _FPS
+    clip = make_clip(tmp_path / "lane.mp4", len(short.frames), _FPS, SIZE, gop=37, b_frames=2)
+    (tmp_path / "calm").mkdir()
+    calm, setup = sqlite_in(tmp_path / "calm", short, clip, fps), sqlite_in(tmp_path, short, clip, fps)
+    began_s = time.monotonic()
+    finish(start(calm), 120)
+    assert kill_again_and_again(setup, 4, 5, time.monotonic() - began_s) == 4
+    truth = Ledger.of(calm.url)
+    assert len(truth.bills) >= 3
+    assert Difference.between(truth, Ledger.of(setup.url)) == Difference(0, 0, 0, 0, 0, 0)
 
 
 def die_at(moment: str, number: int) -> Callable[[], None]:
@@ -75,21 +97,22 @@ def die_at(moment: str, number: int) -> Callable[[], None]:
 
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_killed_at_a_commit(scene: Scene, calm: tuple[Ledger, float], tmp_path: Path, moment: str) -> None:
-    url = f"sqlite:///{tmp_path}/lane.db"
+    setup = sqlite_in(tmp_path, scene)
     for number in (1, 2, 4, 11):
-        child = start(scene, url, tmp_path / "spool", die_at(moment, number))
+        child = start(setup, die_at(moment, number))
         child.join(60)
         assert child.exitcode == -signal.SIGKILL
-    finish(start(scene, url, tmp_path / "spool"), 60)
-    assert Difference.between(calm[0], Ledger.of(url)) == Difference(0, 0, 0, 0, 0, 0)
+    finish(start(setup), 60)
+    assert Difference.between(calm[0], Ledger.of(setup.url)) == Difference(0, 0, 0, 0, 0, 0)
 
 
 def test_killed_while_the_store_is_away(
     scene: Scene, calm: tuple[Ledger, float], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("store.engine.BUSY_TIMEOUT_S", 0.2)  # the child is forked and so has it too
-    database, spool_file = tmp_path / "lane.db", tmp_path / "spool"
-    child = start(scene, f"sqlite:///{database}", spool_file)
+    setup = sqlite_in(tmp_path, scene)
+    database, spool_file = tmp_path / "lane.db", setup.spool_file
+    child = start(setup)
     wait_for(spool_file.with_name("spool.lock").exists)  # the store is open by then
     holder = sqlite3.connect(database, isolation_level=None, timeout=10)
     holder.execute("BEGIN IMMEDIATE")
@@ -100,9 +123,9 @@ def test_killed_while_the_store_is_away(
     holder.close()
     waiting = spool_file.read_bytes().count(b"\n")
     assert waiting >= 3
-    finish(start(scene, f"sqlite:///{database}", spool_file), 60)
+    finish(start(setup), 60)
     assert not spool_file.exists()
-    assert Difference.between(calm[0], Ledger.of(f"sqlite:///{database}")) == Difference(0, 0, 0, 0, 0, 0)
+    assert Difference.between(calm[0], Ledger.of(setup.url)) == Difference(0, 0, 0, 0, 0, 0)
 
 
 def test_a_difference_is_seen(calm: tuple[Ledger, float]) -> None:
