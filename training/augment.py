@@ -47,34 +47,59 @@ def plain_sample(pictures: Pictures, index: int, size: tuple[int, int]) -> Sampl
 
 
 def varied_sample(pictures: Pictures, index: int, size: tuple[int, int], rng: np.random.Generator) -> Sample:
-    """Return picture `index` mirrored, scaled, shifted and recoloured as `rng` says. Arguments as `plain_sample`."""
+    """Return picture `index` mirrored, scaled, shifted and recoloured as `rng` says.
+
+    Args:
+        pictures: the set.
+        index: of the picture.
+        size: width and height of the canvas. When the picture does not fit in, a part of it is shown, mostly one with
+            objects: most of a counter is empty, and a net of convolutions learns as much from the part.
+        rng: where all chance comes from.
+    """
     image = pictures.image(index)
     height, width = image.shape[:2]
     mirror = rng.random() < 0.5
     zoom = float(np.exp(rng.uniform(-0.16, 0.16)))
-    # The picture's centre wanders by up to a tenth of its size; one in four pictures stays where the lane sees it.
-    shift = rng.uniform(-0.1, 0.1, 2) * (width, height)
-    if rng.random() < 0.25:
-        zoom, shift = 1.0, np.zeros(2)
+    # What lies at `focus` in the picture comes to lie at `spot` on the canvas.
+    if width <= size[0] and height <= size[1]:
+        spot = np.array([width, height]) / 2
+        focus, wander = spot, 0.1 * rng.uniform(-1, 1, 2) * (width, height)
+        # One in four pictures stays where the lane sees it.
+        if rng.random() < 0.25:
+            zoom, wander = 1.0, np.zeros(2)
+        shown = (width, height)
+    else:
+        spot = np.array(size) / 2
+        focus, wander = _focus(pictures, index, rng), 0.3 * rng.uniform(-1, 1, 2) * size
+        shown = size
     side = -zoom if mirror else zoom
-    matrix = np.array(
-        [
-            [side, 0.0, width / 2 - side * width / 2 + shift[0]],
-            [0.0, zoom, height / 2 - zoom * height / 2 + shift[1]],
-        ]
-    )
+    start = spot + wander - focus * (side, zoom)
+    if shown == size:  # no more of the border than there must be
+        reach = zoom * np.array([width, height])
+        low = np.where([mirror, False], size, size - reach)
+        start = np.clip(start, low, low + np.maximum(reach - size, 0))
+    matrix = np.array([[side, 0.0, start[0]], [0.0, zoom, start[1]]])
     canvas = np.full((size[1], size[0], 3), PAD, dtype=np.uint8)
-    moved = cv2.warpAffine(
-        _recoloured(image, rng), matrix, (width, height), flags=cv2.INTER_LINEAR, borderValue=(PAD, PAD, PAD)
+    canvas[: shown[1], : shown[0]] = cv2.warpAffine(
+        _recoloured(image, rng), matrix, shown, flags=cv2.INTER_LINEAR, borderValue=(PAD, PAD, PAD)
     )
-    canvas[:height, :width] = moved
-    corners = pictures.boxes[index].reshape(-1, 2, 2) * [side, zoom] + matrix[:, 2]
+    corners = pictures.boxes[index].reshape(-1, 2, 2) * [side, zoom] + start
     boxes = np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1).astype(np.float32)
-    cut = np.clip(boxes, 0, [width, height, width, height]).astype(np.float32)
+    cut = np.clip(boxes, 0, [shown[0], shown[1], shown[0], shown[1]]).astype(np.float32)
     inside = _area(cut) / np.maximum(_area(boxes), 1e-6)
     wanted = pictures.visible[index] * inside >= MIN_VISIBLE
     kept = _area(cut) > 4.0
     return Sample(canvas, cut[kept], pictures.classes[index][kept], wanted[kept])
+
+
+def _focus(pictures: Pictures, index: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Return a point (2,) of the picture: the middle of an object, or now and then any point."""
+    boxes = pictures.boxes[index]
+    if len(boxes) == 0 or rng.random() < 0.15:
+        height, width = pictures.image(index).shape[:2]
+        return np.asarray(rng.uniform(0, 1, 2) * (width, height))
+    box = boxes[rng.integers(len(boxes))].astype(np.float64)
+    return (box[:2] + box[2:]) / 2
 
 
 def collate(samples: list[Sample]) -> tuple[torch.Tensor, Truth]:

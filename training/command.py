@@ -25,7 +25,7 @@ def add(subparsers: Any) -> None:
     budget = parser.add_mutually_exclusive_group()
     budget.add_argument("--steps", type=int, help="optimiser steps of the whole run (repeats exactly)")
     budget.add_argument("--minutes", type=float, default=45.0, help="wall-clock budget of the run; default 45")
-    parser.add_argument("--round-steps", type=int, default=250, help="steps between two validations; default 250")
+    parser.add_argument("--round-steps", type=int, default=500, help="steps between two validations; default 500")
     parser.add_argument("--batch", type=int, default=16, help="pictures of one step; default 16")
     parser.add_argument("--rate", type=float, default=2e-3, help="peak learning rate; default 0.002")
     parser.add_argument("--seed", type=int, default=1, help="of weights, order and augmentation; default 1")

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -42,6 +43,8 @@ class TrainSettings:
         steps: optimiser steps of the whole run; None to fill `minutes` instead.
         minutes: wall-clock budget when `steps` is None.
         size: width and height of the net's input, multiples of 32.
+        part: width and height of what most steps look at, a part of the picture around an object.
+        whole_every: one step in so many sees whole pictures.
         round_steps: steps between two validations (an "epoch" of the log).
         rate: peak learning rate; reached after `warm_up` of the run, then a cosine down to a hundredth.
         ema: decay of the running mean of the weights that is validated and shipped.
@@ -53,7 +56,9 @@ class TrainSettings:
     minutes: float = 30.0
     batch: int = 16
     size: tuple[int, int] = (320, 192)
-    round_steps: int = 250
+    part: tuple[int, int] = (160, 128)
+    whole_every: int = 4
+    round_steps: int = 500
     rate: float = 2e-3
     warm_up: float = 0.05
     weight_decay: float = 0.02
@@ -62,10 +67,11 @@ class TrainSettings:
     threads: int = 2
 
     def __post_init__(self) -> None:
-        if self.size[0] % 32 or self.size[1] % 32:
-            raise ConfigError(f"size {self.size[0]}x{self.size[1]}: both must be multiples of 32")
-        if self.batch < 2 or self.round_steps < 1 or (self.steps is not None and self.steps < 1):
-            raise ConfigError("batch must be 2 or more; steps and round_steps 1 or more")
+        for width, height in (self.size, self.part):
+            if width % 32 or height % 32:
+                raise ConfigError(f"size {width}x{height}: both must be multiples of 32")
+        if self.batch < 2 or min(self.round_steps, self.whole_every) < 1 or (self.steps is not None and self.steps < 1):
+            raise ConfigError("batch must be 2 or more; steps, round_steps and whole_every 1 or more")
 
 
 @dataclass
@@ -103,6 +109,7 @@ def train(
         ConfigError: `init` or `last.pt` belong to another net.
     """
     torch.set_num_threads(settings.threads)
+    cv2.setNumThreads(1)
     torch.manual_seed(settings.seed)
     out.mkdir(parents=True, exist_ok=True)
     shape = TrayNetShape(classes=len(train_set.labels))
@@ -118,7 +125,7 @@ def train(
     else:
         (out / "metrics.jsonl").unlink(missing_ok=True)
     write_run_card(out, settings, asdict(shape), train_set, validation_set, init)
-    cells, strides = grid(settings.size[1], settings.size[0])  # (A, 2), (A,)
+    grids = {size: grid(size[1], size[0]) for size in (settings.size, settings.part)}  # (A, 2), (A,)
 
     started_s = time.monotonic() - progress.spent_s
     while progress.step < progress.planned_steps:
@@ -126,12 +133,13 @@ def train(
         last = min(first + settings.round_steps, progress.planned_steps)
         net.train()
         for step in range(first, last):
+            size = settings.size if step % settings.whole_every == 0 else settings.part
             picked = batch_at(step, len(train_set), settings)
-            images, truth = collate([varied_sample(train_set, i, settings.size, rng) for i, rng in picked])
+            images, truth = collate([varied_sample(train_set, i, size, rng) for i, rng in picked])
             for group in optimiser.param_groups:
                 group["lr"] = rate_at(step / progress.planned_steps, settings)
             raw = net(images.contiguous(memory_format=torch.channels_last))  # (B, A, 5 + C)
-            losses = detection_loss(raw, truth, cells, strides)
+            losses = detection_loss(raw, truth, *grids[size])
             _check_finite(losses, step, [train_set.where[i].tolist() for i, _ in picked])
             optimiser.zero_grad(set_to_none=True)
             losses.total.backward()  # type: ignore[no-untyped-call]

@@ -22,7 +22,7 @@ from training.traynet import TrayNet, TrayNetShape
 
 COLOURS = np.array([[230, 30, 30], [30, 230, 30], [30, 30, 230]], dtype=np.uint8)
 SIZE = (96, 64)
-TINY = TrainSettings(seed=5, steps=8, batch=4, size=SIZE, round_steps=4, threads=1, rate=3e-3)
+TINY = TrainSettings(seed=5, steps=8, batch=4, size=SIZE, part=(64, 64), round_steps=4, threads=1, rate=3e-3)
 
 
 class Stopped(Exception):
@@ -63,7 +63,7 @@ def weights_of(path: Path) -> dict[str, torch.Tensor]:
 
 
 def test_the_loss_falls_and_the_run_leaves_its_files(tmp_path: Path) -> None:
-    settings = TrainSettings(seed=1, steps=40, batch=8, size=SIZE, round_steps=10, threads=1, rate=3e-3)
+    settings = TrainSettings(seed=1, steps=40, batch=8, size=SIZE, part=(64, 64), round_steps=10, threads=1, rate=3e-3)
     lines: list[Mapping[str, Any]] = []
     best = train(blocks(64, 1), blocks(8, 2), settings, tmp_path, on_round=lines.append)
     assert len(lines) == 4
@@ -136,11 +136,12 @@ def test_every_lap_shows_each_picture_once_in_another_order() -> None:
     assert laps[0] != laps[1]
 
 
-def test_variation_moves_boxes_with_their_pixels() -> None:
+@pytest.mark.parametrize("size", [SIZE, (64, 64)])
+def test_variation_moves_boxes_with_their_pixels(size: tuple[int, int]) -> None:
     pictures = blocks(20, 3)
     for index in range(20):
-        sample = varied_sample(pictures, index, SIZE, np.random.default_rng(index))
-        assert sample.image.shape == (64, 96, 3)
+        sample = varied_sample(pictures, index, size, np.random.default_rng(index))
+        assert sample.image.shape == (size[1], size[0], 3)
         for box, label, wanted in zip(sample.boxes, sample.classes, sample.wanted, strict=True):
             x, y = ((box[:2] + box[2:]) / 2).astype(int)
             if wanted:
