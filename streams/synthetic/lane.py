@@ -18,7 +18,6 @@ from streams.synthetic.cast import Ensemble, Layer, Scale, frame_truth
 from streams.synthetic.catalogue import DISH_NAMES
 from streams.synthetic.counter import paint_counter
 from streams.synthetic.motion import Stage
-from streams.synthetic.paint import Image
 from streams.synthetic.presets import preset_named
 from streams.synthetic.script import TrayScript, write_script
 from streams.synthetic.sprites import lay
@@ -122,11 +121,3 @@ class SyntheticLane:
 
     def _rng(self, *path: int) -> np.random.Generator:
         return np.random.default_rng([self.seed, *path])
-
-
-def still(lane: SyntheticLane, index: int) -> Image:
-    """Return frame `index` of a lane, for pictures in documents."""
-    for image, truth in lane:
-        if truth.index == index:
-            return image
-    raise ValueError(f"the lane ended before frame {index}")
