@@ -9,7 +9,7 @@ from tracker.association import Pairs
 from tracker.births import newcomers, recognise
 from tracker.edges import FrameEdges
 from tracker.evidence import ClassEvidence
-from tracker.group_motion import common_shift, neighbours_step
+from tracker.group_motion import SAME_SHARE, SAME_SPEED, common_shift, neighbours_motion
 from tracker.kalman import Floats, Gaussians
 from tracker.lifecycle import confirmable, expired, settle_unseen
 from tracker.matching import match, possible_pairs
@@ -174,6 +174,7 @@ class TrackingEngine:
         table.unseen_s[rows] = 0.0
         table.uncovered_s[rows] = 0.0
         table.left_over[rows] = 0
+        table.companion[rows] = 0
         table.last_seen_s[rows] = captured_at_s
         table.score[rows] = seen.scores[columns]
         self._evidence.add(table, rows, seen, columns, elapsed_s)
@@ -219,13 +220,21 @@ class TrackingEngine:
         if not settings.group_motion:
             return
         seen = ~unseen & (table.state == CONFIRMED)
-        follows = unseen & (table.state != TENTATIVE) & (table.left_over == 0)
-        if int(seen.sum()) >= 2 and follows.any():
-            step = motion.mean[:, :2] - before
-            moved, known = neighbours_step(motion.mean, step, table.drift, seen, follows, settings.group_reach)
-            rows = np.flatnonzero(follows)[known]
-            motion.mean[rows, :2] = before[rows] + moved[known]
-            motion.rate[rows, :2] = moved[known] / dt_s
+        follows = unseen & (table.state != TENTATIVE) & (table.left_over == 0) & (table.companion >= 0)
+        step = motion.mean[:, :2] - before
+        moved, speed, known = neighbours_motion(motion.mean, step, table.drift, seen, follows, settings.group_reach)
+        if not known.any():
+            return
+        rows = np.flatnonzero(follows)[known]
+        moved, speed = moved[known], speed[known]
+        # Whoever moved like the others before it was hidden moves with them now.
+        apart = np.linalg.norm(table.drift[rows] - speed, axis=1)
+        like = apart < np.maximum(SAME_SPEED * size[rows], SAME_SHARE * np.linalg.norm(speed, axis=1))
+        table.companion[rows] = np.where(table.companion[rows] == 0, np.where(like, 1, -1), table.companion[rows])
+        with_them = table.companion[rows] == 1
+        rows, moved = rows[with_them], moved[with_them]
+        motion.mean[rows, :2] = before[rows] + moved
+        motion.rate[rows, :2] = moved / dt_s
 
     def _confirm(self) -> None:
         """Let tentative tracks that were seen enough count, under their old id where they are known."""

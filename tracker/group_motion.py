@@ -14,6 +14,8 @@ AGREEMENT = 0.12
 LONGEST_JUMP = 2.5
 #: How alike in size two boxes must be to vote.
 SIZE_TOLERANCE = 0.3
+#: An object belongs to a group whose velocity differs from its own by less than this (sizes/s), or this share of it.
+SAME_SPEED, SAME_SHARE = 0.7, 0.4
 #: Neighbours that move slower than this (sizes/s) are at rest.
 AT_REST = 0.1
 
@@ -50,10 +52,10 @@ def common_shift(mean: Floats, measured: Floats) -> Floats | None:
     return carried
 
 
-def neighbours_step(
+def neighbours_motion(
     mean: Floats, step: Floats, drift: Floats, seen: Mask, hidden: Mask, reach: float
-) -> tuple[Floats, Mask]:
-    """Return how far the seen neighbours of each hidden track moved in this frame, by their median.
+) -> tuple[Floats, Floats, Mask]:
+    """Return how the seen neighbours of each hidden track move, by their median.
 
     Args:
         mean: (N, 4) centre x, centre y, width, height.
@@ -64,21 +66,22 @@ def neighbours_step(
         reach: how far away a neighbour may be, sizes of the hidden object.
 
     Returns:
-        Movement (K, 2) in pixels, and whether there were at least two neighbours (K,).
+        Movement in this frame (K, 2) in pixels, slow average of the velocity (K, 2) in pixels/s, and whether there
+        were at least two neighbours (K,).
     """
     rows, others = np.flatnonzero(hidden), np.flatnonzero(seen)
-    moved, known = np.zeros((len(rows), 2)), np.zeros(len(rows), dtype=bool)
+    moved, speed, known = np.zeros((len(rows), 2)), np.zeros((len(rows), 2)), np.zeros(len(rows), dtype=bool)
     if len(others) < 2 or not len(rows):
-        return moved, known
+        return moved, speed, known
     size = np.sqrt(mean[rows, 2] * mean[rows, 3])
     away = np.abs(mean[rows, None, :2] - mean[None, others, :2]).max(axis=2)
     near = away < reach * size[:, None]
     known = near.sum(axis=1) >= 2
-    speed = np.abs(drift[others]).max(axis=1)
     # Where fewer than half of the neighbours move at all, their median is at rest.
-    moving = (near & (speed > 0.5 * AT_REST * size[:, None])).sum(axis=1) * 2 >= near.sum(axis=1)
-    for k in np.flatnonzero(known & moving).tolist():
+    moving = (near & (np.abs(drift[others]).max(axis=1) > 0.5 * AT_REST * size[:, None])).sum(axis=1)
+    for k in np.flatnonzero(known & (moving * 2 >= near.sum(axis=1))).tolist():
         group = others[near[k]]
-        if np.hypot(*np.median(drift[group], axis=0)) > AT_REST * size[k]:
-            moved[k] = np.median(step[group], axis=0)
-    return moved, known
+        middle = np.median(drift[group], axis=0)
+        if np.hypot(*middle) > AT_REST * size[k]:
+            moved[k], speed[k] = np.median(step[group], axis=0), middle
+    return moved, speed, known

@@ -39,6 +39,7 @@ class TrackTable:
         score: (N,) of the last matched detection.
         left_over: (N,) edges (bits, see `edges.py`) over which it left the frame; 0 while it has not.
         entered_over: (N,) edges that the first detection touched.
+        companion: (N,) whether an unseen object moves with its neighbours: 1 yes, -1 no, 0 not known (or seen).
         log_likelihood: (N, C + 1) weighted sums of log class likelihoods; the last column is *unknown*.
         weight: (N,) the sum of the weights.
         views: (N,) number of independent views in them.
@@ -63,6 +64,7 @@ class TrackTable:
     score: Floats
     left_over: NDArray[np.int8]
     entered_over: NDArray[np.int8]
+    companion: NDArray[np.int8]
     log_likelihood: Floats
     weight: Floats
     views: Floats
@@ -94,6 +96,7 @@ class TrackTable:
             score=score.astype(np.float64),
             left_over=np.zeros(count, np.int8),
             entered_over=np.zeros(count, np.int8),
+            companion=np.zeros(count, np.int8),
             log_likelihood=np.zeros((count, classes + 1)),
             weight=zeros.copy(),
             views=zeros.copy(),

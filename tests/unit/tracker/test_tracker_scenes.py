@@ -77,6 +77,14 @@ def test_a_visible_dish_that_is_carried_out_is_lost_at_once() -> None:
     assert (gone - 28) / 20.0 <= 0.15
 
 
+def test_its_neighbours_at_rest_do_not_hold_back_a_dish_that_is_carried_out() -> None:
+    rest = [item(420, 100), item(420, 200), item(520, 150)]
+    path = [item(300, 150 - 18 * k) for k in range(9)]
+    said = play([[item(300, 150), *rest]] * 20 + [[p, *rest] for p in path] + [rest] * 10)
+    gone = next(k for k in range(29, 39) if counted_ids(said[k]) == [2, 3, 4])
+    assert (gone - 28) / 20.0 <= 0.15
+
+
 def test_a_hand_that_comes_later_does_not_hide_what_was_gone() -> None:
     said = play([[item(200, 150)]] * 20 + [[]] * 20 + [[hand(200, 150)]] * 20)
     assert by_id(said[-1], 1).state is TrackState.LOST
