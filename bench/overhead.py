@@ -1,0 +1,189 @@
+"""What the product costs beside its detector, and against the script that a user would write.
+
+    python -m bench.overhead [--rounds 3] [--config configs/bottle.yaml]
+
+On the bottle clip, in rounds that run each way in turn, so that the machine's load hits all alike; medians over rounds:
+
+- `overhead`: frames/s of the replay pipeline (no marked-up video) over frames/s of decode and detector alone, with the
+  same source, model and settings. 1 would be for free; the bar is 0.85.
+- `user_script_speed`: frames/s of the replay pipeline over those of a plain loop: cv2.VideoCapture, the same ONNX file
+  in onnxruntime with as many threads, letterbox and decode in numpy, ByteTrack of the package `trackers`. And
+  `user_script_speed_all_cores` against the same loop with onnxruntime left at its defaults, which take every core.
+- `count_error`, `user_script_count_error`: share of frames with a wrong number of bottles, ±0.5 s around true changes
+  left out. The script counts the bottles that ByteTrack holds in the frame.
+
+Writes bench/results/overhead.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import onnxruntime
+import supervision
+from numpy.typing import NDArray
+from trackers import ByteTrackTracker
+
+from bench.bottle import CLIP, TRUTH, truth_of
+from bench.results_file import ROOT, row, write_results
+from checkout.build import build_detector
+from checkout.config import LoadedConfig, load_config
+from core.clock import SystemClock
+from core.records import Frame
+from models.bare_onnx import find_model
+from replay.metrics import count_error
+from replay.run import Job, replay, source_settings
+from replay.truth import Truth, parse_truth
+from streams.factory import make_source
+from streams.reconnect import frames
+
+BOTTLE, SIDE = 39, 416  # of COCO; of the model's input
+MIN_SCORE, SAME_IOU = 0.1, 0.6
+
+
+def bare_speed(config: LoadedConfig) -> float:
+    """Return frames/s of decode and detector alone."""
+    lane_id, lane = config.lane()
+    detector = build_detector(config)
+    source = make_source(source_settings(lane, str(CLIP), 1), lane_id, SystemClock())
+    began, count = time.perf_counter(), 0
+    for piece in frames(source, threading.Event(), SystemClock()):
+        if isinstance(piece, Frame):
+            detector.detect([piece])
+            count += 1
+    speed = count / (time.perf_counter() - began)
+    detector.close()
+    return speed
+
+
+def product(config: Path, truth: Path) -> dict[str, Any]:
+    """Return the figures of a replay without video."""
+    with tempfile.TemporaryDirectory() as folder:
+        return replay(Job(str(CLIP), Path(folder) / "out", config=config, truth=truth, video=False))
+
+
+class UserScript:
+    """Forty lines that anybody writes first: decode, detect, track, count."""
+
+    def __init__(self, model: str, threads: int | None) -> None:
+        options = onnxruntime.SessionOptions()
+        if threads is not None:
+            options.intra_op_num_threads = threads
+        self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        self._cells, self._strides = _grid()
+
+    def run(self) -> tuple[float, list[int]]:
+        """Return frames/s and the number of tracked bottles after each frame."""
+        tracker = ByteTrackTracker(frame_rate=cv2.VideoCapture(str(CLIP)).get(cv2.CAP_PROP_FPS))
+        counts: list[int] = []
+        began = time.perf_counter()
+        for image in _pictures():
+            tracked = tracker.update(self._detect(image))
+            known = tracked.tracker_id if tracked.tracker_id is not None else np.zeros(0)
+            counts.append(int((known >= 0).sum()))
+        return len(counts) / (time.perf_counter() - began), counts
+
+    def _detect(self, image: NDArray[np.uint8]) -> supervision.Detections:
+        ratio = min(SIDE / image.shape[0], SIDE / image.shape[1])
+        canvas = np.full((SIDE, SIDE, 3), 114, np.uint8)
+        small = cv2.resize(image, (int(image.shape[1] * ratio), int(image.shape[0] * ratio)))
+        canvas[: small.shape[0], : small.shape[1]] = small
+        pixels = np.ascontiguousarray(canvas.transpose(2, 0, 1)[None], dtype=np.float32)
+        raw = self._session.run(None, {self._session.get_inputs()[0].name: pixels})[0][0]
+        score = raw[:, 4] * raw[:, 5 + BOTTLE]
+        keep = (score > MIN_SCORE) & (raw[:, 5:].argmax(axis=1) == BOTTLE)
+        centre = (raw[keep, :2] + self._cells[keep]) * self._strides[keep]
+        size = np.exp(raw[keep, 2:4]) * self._strides[keep]
+        boxes = np.concatenate([centre - size / 2, centre + size / 2], axis=1) / ratio
+        found = supervision.Detections(
+            xyxy=boxes.reshape(-1, 4), confidence=score[keep], class_id=np.full(int(keep.sum()), BOTTLE)
+        )
+        return found.with_nms(SAME_IOU)
+
+
+def _grid() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    cells, strides = [], []
+    for stride in (8, 16, 32):
+        side = SIDE // stride
+        ys, xs = np.mgrid[:side, :side]
+        cells.append(np.stack([xs.ravel(), ys.ravel()], axis=1))
+        strides.append(np.full((side * side, 1), stride))
+    return np.concatenate(cells).astype(np.float32), np.concatenate(strides).astype(np.float32)
+
+
+def _pictures() -> Iterator[NDArray[np.uint8]]:
+    capture = cv2.VideoCapture(str(CLIP))
+    try:
+        while True:
+            good, image = capture.read()
+            if not good:
+                return
+            yield image
+    finally:
+        capture.release()
+
+
+def script_error(counts: Sequence[int], truth: Truth) -> float | None:
+    """Return the count error of the script, by the rule of the product's own."""
+    result = count_error(range(len(counts)), counts, truth)
+    return result.share if result is not None else None
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the bench; return 1 if a bar is missed."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--config", type=Path, default=ROOT / "configs" / "bottle.yaml")
+    args = parser.parse_args(arguments)
+    config = load_config(args.config)
+    wanted = config.site.models.detector
+    model = str(find_model(wanted.card, config.folder).file)
+    content = truth_of(json.loads(TRUTH.read_text(encoding="utf-8")))
+    truth = parse_truth(content, TRUTH.name)
+    speeds: dict[str, list[float]] = {"bare": [], "replay": [], "script": [], "script_all_cores": []}
+    ours: dict[str, Any] = {}
+    counts: list[int] = []
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "truth.json"
+        path.write_text(json.dumps(content), encoding="utf-8")
+        for number in range(args.rounds):
+            speeds["bare"].append(bare_speed(config))
+            ours = product(args.config, path)
+            speeds["replay"].append(ours["replay_fps"])
+            speed, counts = UserScript(model, wanted.threads).run()
+            speeds["script"].append(speed)
+            speeds["script_all_cores"].append(UserScript(model, None).run()[0])
+            line = ", ".join(f"{name} {values[-1]:.1f}" for name, values in speeds.items())
+            print(f"round {number + 1} of {args.rounds}, frames/s: {line}", flush=True)
+    rows = [
+        row("overhead", _ratio(speeds["replay"], speeds["bare"]), "ratio", 0.85),
+        row("user_script_speed", _ratio(speeds["replay"], speeds["script"]), "ratio", 1.0),
+        row("user_script_speed_all_cores", _ratio(speeds["replay"], speeds["script_all_cores"]), "ratio", 1.0),
+        row("count_error", ours["count_error"], "share", script_error(counts, truth), "lower"),
+        row("user_script_count_error", script_error(counts, truth), "share"),
+    ]
+    rows += [row(f"{name}_fps", statistics.median(values), "frames/s") for name, values in speeds.items()]
+    write_results("overhead", rows)
+    missed = [line["name"] for line in rows if line["reference"] is not None and (line["ratio"] or 0) < 1]
+    print("missed: " + ", ".join(missed) if missed else "all bars are reached")
+    return 1 if missed else 0
+
+
+def _ratio(ours: Sequence[float], theirs: Sequence[float]) -> float:
+    """Return the median over rounds of the ratio within each round."""
+    return statistics.median(a / b for a, b in zip(ours, theirs, strict=True))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
