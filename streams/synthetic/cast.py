@@ -70,7 +70,9 @@ class _Cast:
                 return
 
     def _canvas(self, size: tuple[float, float], part: int, fine: float, top_cm: float | None = None) -> Canvas:
-        px_cm = max(self._scale.px_cm * fine, 8.0)
+        # Large frames need less supersampling: their own pixels are fine enough.
+        limit = max(14.0, 1.5 * self._scale.px_cm)
+        px_cm = max(min(self._scale.px_cm * fine, limit), 8.0)
         return Canvas(*size, px_cm, self._scale.rng(self.run.tray_id, part), top_cm)
 
     def _bake_tray(self) -> None:
