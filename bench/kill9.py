@@ -28,6 +28,7 @@ from core.clock import SystemClock
 from store.engine import open_store
 from store.rows import bill_row, event_row, line_rows
 from store.spool import Spool
+from store.sql_store import SqlStore
 from streams.factory import make_source
 from streams.source import Source, SourceSettings
 
@@ -54,6 +55,18 @@ class Setup:
     fps: float | None = None
 
 
+def open_lane(setup: Setup) -> tuple[Lane, Spool, SqlStore]:
+    """Return the lane of a setup, not started, with what it writes to."""
+    scene, clock = setup.scene, SystemClock()
+    store = open_store(setup.url, clock)
+    spool = Spool(store, setup.spool_file, clock)
+    source: Source = TruthSource(scene, LANE, clock)
+    if setup.clip is not None:
+        source = make_source(SourceSettings(url=str(setup.clip)), LANE, clock)
+    pipeline = make_truth_pipeline(scene, LANE, clock)
+    return Lane(source, pipeline, spool, make_truth_menu(), clock, fps=setup.fps), spool, store
+
+
 def run_lane(setup: Setup, before: Callable[[], None] | None = None) -> None:
     """Run the lane from where it was to the end of the scene; this is what gets killed.
 
@@ -63,15 +76,7 @@ def run_lane(setup: Setup, before: Callable[[], None] | None = None) -> None:
     """
     if before is not None:
         before()
-    scene = setup.scene
-    clock = SystemClock()
-    store = open_store(setup.url, clock)
-    spool = Spool(store, setup.spool_file, clock)
-    source: Source = TruthSource(scene, LANE, clock)
-    if setup.clip is not None:
-        source = make_source(SourceSettings(url=str(setup.clip)), LANE, clock)
-    pipeline = make_truth_pipeline(scene, LANE, clock)
-    lane = Lane(source, pipeline, spool, make_truth_menu(), clock, fps=setup.fps)
+    lane, spool, store = open_lane(setup)
     lane.start()
     lane.drain()
     lane.stop()
