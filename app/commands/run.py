@@ -114,7 +114,6 @@ def serve(config: LoadedConfig, listener: socket.socket) -> None:
             create_app(site),
             sockets=[listener],
             threads=THREADS,
-            send_bytes=1,  # server-sent events and pictures leave at once
             outbuf_high_watermark=BACKLOG_BYTES,
             channel_timeout=60,
             ident="traylane",
