@@ -194,7 +194,7 @@ class Lane:
             fps=meter.fps(now_s),
             decided_frames=meter.decided_frames,
             last_decided_age_s=None if last_s is None else now_s - last_s,
-            dropped=dropped,
+            dropped={reason: count for reason, count in dropped.items() if count},
             reconnects=meter.reconnects,
             gaps=meter.gaps,
             asks=meter.asks,
