@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,18 +11,21 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.exc import DBAPIError
 
 from core.clock import ManualClock
 from core.errors import SchemaMismatch
 from store.engine import open_store
-from store.migrate import VERSION_TABLE
+from store.migrate import HEAD, VERSION_TABLE, alembic_config
 from store.sql_store import SqlStore
 from store.store import Checkpoint
 from store.tables import metadata
 from tests.postgres import fresh_database, server_url
 from tests.store_records import make_bill, make_event
+
+_ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="session")
@@ -206,6 +211,21 @@ def test_migrations_end_at_the_tables(store: SqlStore, store_url: str) -> None:
         context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
         assert compare_metadata(context, metadata) == []
     engine.dispose()
+
+
+def test_the_last_step_is_known() -> None:
+    assert ScriptDirectory.from_config(alembic_config()).get_heads() == [HEAD]
+
+
+def test_a_warm_start_does_without_alembic(store: SqlStore, store_url: str) -> None:
+    program = (
+        "import sys; from store.engine import open_store; open_store(sys.argv[1]).close(); "
+        "print([name for name in sys.modules if name.partition('.')[0] in ('alembic', 'mako')])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, store_url], cwd=_ROOT, capture_output=True, text=True, timeout=60
+    )
+    assert done.stdout == "[]\n", done.stderr
 
 
 def test_a_newer_schema_is_refused(store: SqlStore, store_url: str) -> None:
