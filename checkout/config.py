@@ -78,7 +78,7 @@ class DetectSettings(Settings):
         default=None, gt=0, le=240, description="Decide at most so many frames a second; all if unset"
     )
     min_score: float = Field(default=0.1, ge=0, lt=1, description="Detections below this score are not tracked")
-    buffer_frames: int = Field(default=2, ge=1, le=64, description="Frames that may wait for the model")
+    buffer_frames: int = Field(default=4, ge=1, le=64, description="Frames that may wait for the model")
 
 
 class LaneConfig(Settings):
