@@ -19,6 +19,11 @@ GONE_SHARE = 0.5
 LOOK_AHEAD_S = 0.2
 
 
+def cut_sides(touched: NDArray[np.int8]) -> NDArray[np.bool_]:
+    """Return for each box whether the edges it touches (N,) cut its width and its height (N, 2)."""
+    return np.asarray(np.stack([touched & (LEFT | RIGHT), touched & (TOP | BOTTOM)], axis=1) != 0)
+
+
 class FrameEdges:
     """The border of frames of one size.
 

@@ -13,7 +13,7 @@ from tracker.group_motion import SAME_SHARE, SAME_SPEED, common_shift, neighbour
 from tracker.kalman import Floats, Gaussians
 from tracker.lifecycle import confirmable, expired, settle_unseen
 from tracker.matching import match, possible_pairs
-from tracker.measuring import measure, measurement_noise
+from tracker.measuring import Measurement, measure, measurement_noise
 from tracker.observations import Observations, observe
 from tracker.occlusion import Hands, most_covered
 from tracker.settings import TrackerSettings
@@ -27,6 +27,8 @@ SHORTEST_STEP_S = 1e-3
 DISPLACED_COST = 0.75
 #: An occluded object stays so until less than this share of what first hid it remains.
 UNCOVER_SHARE = 0.5
+#: An object whose velocity strays from its average by less than this share of it moves steadily.
+STEADY_SHARE = 0.25
 NO_BOXES: Floats = np.zeros((0, 4))
 
 
@@ -121,10 +123,14 @@ class TrackingEngine:
             return
         unseen = table.unseen_s > 0.0
         decay = None
-        if unseen.any():
-            steady = table.unsteady < 0.25 * np.hypot(table.drift[:, 0], table.drift[:, 1])
+        if unseen.any() or settings.keeps_size:
+            steady = table.unsteady < STEADY_SHARE * np.hypot(table.drift[:, 0], table.drift[:, 1])
             coast_s = np.where(steady, settings.steady_coast_s, settings.coast_s)
-            decay = np.where(unseen, np.exp(-dt_s / coast_s), 1.0)[:, None]
+            decay = np.ones((len(table), 4))
+            decay[:] = np.where(unseen, np.exp(-dt_s / coast_s), 1.0)[:, None]
+            if settings.keeps_size:
+                # A size that is kept has no rate that lasts: it may only be found to be a little different.
+                decay[:, 2:] = 0.0
         sides = table.motion.mean[:, 2:]
         scale = np.sqrt(sides[:, :1] * sides[:, 1:]) * settings.acceleration
         acceleration = np.concatenate([scale, scale, sides * settings.resize_acceleration], axis=1)
@@ -144,9 +150,10 @@ class TrackingEngine:
         shift = common_shift(start[visible], seen.measured)
         if shift is None:
             return possible
-        before += shift
-        table.motion.mean[:, :2] = before
-        table.viewed += shift
+        here = table.left_over == 0
+        before[here] += shift
+        table.motion.mean[here, :2] = before[here]
+        table.viewed[here] += shift
         return possible_pairs(table, seen, self.belief, dt_s, self.settings)
 
     def _correct(
@@ -162,7 +169,10 @@ class TrackingEngine:
             return NO_BOXES
         found = measure(table, rows, seen, columns, hands, self._edges, self.settings)
         table.motion.update(rows, found.value, found.noise)
+        if found.renewed.any():
+            self._renew_sizes(rows, found, seen.measured[columns])
         table.covered[rows] = found.covered
+        table.at_edge[rows] = found.at_edge
         rate = table.motion.rate[rows, :2]
         share = np.maximum(1.0 - np.exp(-elapsed_s / DRIFT_S), 1.0 / table.hits[rows])[:, None]
         change = rate - table.drift[rows]
@@ -179,6 +189,15 @@ class TrackingEngine:
         table.score[rows] = seen.scores[columns]
         self._evidence.add(table, rows, seen, columns, elapsed_s)
         return seen.boxes[columns[found.merged]] if found.merged.any() else NO_BOXES
+
+    def _renew_sizes(self, rows: Selection, found: Measurement, measured: Floats) -> None:
+        """Take the sides that the edge of the frame has released as they are seen now."""
+        motion = self.table.motion
+        which = np.zeros((len(self.table), 4), dtype=bool)
+        value, noise = np.zeros_like(motion.mean), np.zeros_like(motion.mean)
+        which[rows] = np.concatenate([np.zeros_like(found.renewed), found.renewed], axis=1)
+        value[rows], noise[rows] = measured, self.settings.size_noise * measured
+        motion.renew(which, value, noise)
 
     def _settle(self, unseen: Mask, covers: Floats, before: Floats, dt_s: float) -> None:
         """Decide why each unseen track is unseen, where it is meanwhile, and its state.
@@ -264,7 +283,7 @@ class TrackingEngine:
             ids, Gaussians.start(measured, noise, rate_std), captured_at_s, seen.scores[columns], self._classes
         )
         if self._edges is not None:
-            born.entered_over[:] = self._edges.touched(seen.boxes[columns])
+            born.entered_over[:] = born.at_edge[:] = self._edges.touched(seen.boxes[columns])
         self._evidence.add(born, np.arange(len(columns)), seen, columns, np.full(len(columns), dt_s))
         self.table.append(born)
 

@@ -56,7 +56,7 @@ class Gaussians:
         Args:
             dt_s: seconds, > 0.
             acceleration: (N, 4) standard deviation of the white acceleration, pixels/s^2.
-            decay: (N, 1) factor d of the rates over this step, 0..1; None stands for 1.
+            decay: (N, 1) or (N, 4) factor d of the rates over this step, 0..1; None stands for 1.
         """
         variance = acceleration * acceleration
         p11 = self.p11
@@ -82,3 +82,10 @@ class Gaussians:
         self.p11[rows] -= gain1 * p01
         self.p00[rows] -= gain0 * p00
         self.p01[rows] -= gain0 * p01
+
+    def renew(self, which: NDArray[np.bool_], measured: Floats, noise: Floats) -> None:
+        """Forget the marked axes (N, 4): put them at rest on `measured` (N, 4) with standard deviations `noise`."""
+        self.mean[which] = measured[which]
+        self.rate[which] = 0.0
+        self.p00[which] = noise[which] ** 2
+        self.p01[which] = 0.0

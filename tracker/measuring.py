@@ -9,9 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from core.boxes import area, intersection
-from tracker.edges import FrameEdges
+from tracker.edges import FrameEdges, cut_sides
 from tracker.kalman import Floats
 from tracker.observations import Observations
 from tracker.settings import TrackerSettings
@@ -23,9 +24,9 @@ CUT_SHARE = 0.94
 UNEXPLAINED_CUT_SHARE = 0.8
 #: How much less a short side without explanation counts: the object may have been measured too large before.
 SHRINK_NOISE = 4.0
-#: How much something must overlap an object to explain a cut.
-EXPLAINING_COVER = 0.03
-#: A detection that is so many times larger than its track, and holds another track too, shows both.
+#: What lies over an object explains a cut when it covers this share of the part that is missing.
+EXPLAINING_SHARE = 0.25
+#: A detection that is so many times larger than its track, and holds an unseen object too, shows both.
 MERGED_AREA = 1.35
 MERGED_COVER = 0.65
 
@@ -39,24 +40,24 @@ class Measurement:
         noise: (K, 4) standard deviations; infinite where a detection says nothing.
         covered: (K,) share of each object that is not seen.
         merged: (K,) detections that show another known object too.
+        at_edge: (K,) edges of the frame that the detections touch, as bits.
+        renewed: (K, 2) sides to be learnt anew: the edge of the frame cut them until now.
     """
 
     value: Floats
     noise: Floats
     covered: Floats
     merged: Mask
+    at_edge: NDArray[np.int8]
+    renewed: Mask
 
 
 def measurement_noise(size: Floats, scores: Floats, settings: TrackerSettings) -> Floats:
     """Return standard deviations (K, 4) for boxes with sides `size` (K, 2); low scores are noisier."""
     scale = np.sqrt(size[:, :1] * size[:, 1:])
     doubt = (1.0 + 2.0 * (1.0 - scores))[:, None]
-    return np.concatenate([scale, scale, size], axis=1) * doubt * _relative_noise(settings)
-
-
-def _relative_noise(settings: TrackerSettings) -> Floats:
-    position, size = settings.position_noise, settings.size_noise
-    return np.array([position, position, size, size])
+    place, side = settings.position_noise * doubt, settings.size_noise * doubt
+    return np.concatenate([scale * place, scale * place, size * side], axis=1)
 
 
 def measure(
@@ -81,49 +82,71 @@ def measure(
     """
     mean, value = table.motion.mean[rows], seen.measured[columns].copy()
     noise = measurement_noise(mean[:, 2:], seen.scores[columns], settings)
+    count = len(columns)
+    covered, nowhere = np.zeros(count), np.zeros(count, dtype=np.int8)
+    merged, renewed = np.zeros(count, dtype=bool), np.zeros((count, 2), dtype=bool)
     if not settings.keeps_size:
-        return Measurement(value, noise, np.zeros(len(columns)), np.zeros(len(columns), dtype=bool))
-    known, found = mean[:, 2:], value[:, 2:].copy()
-    ratio = found / known
+        return Measurement(value, noise, covered, merged, nowhere, renewed)
+    at_edge = nowhere if edges is None else edges.touched(seen.boxes[columns])
+    ratio = value[:, 2:] / mean[:, 2:]
     short = ratio < CUT_SHARE
-    covered = np.zeros(len(columns))
-    if short.any():
-        reason = _explained(mean, seen, columns, hands, edges)
-        cut = short & (reason[:, None] | (ratio < UNEXPLAINED_CUT_SHARE))
-        slack = (known - found) * 0.5
-        predicted = mean[:, :2]
-        inside = np.clip(predicted, value[:, :2] - slack, value[:, :2] + slack)
-        value[:, :2] = np.where(cut, inside, value[:, :2])
-        noise[:, 2:] = np.where(short, np.where(reason[:, None], np.inf, noise[:, 2:] * SHRINK_NOISE), noise[:, 2:])
-        covered = np.where(reason, 1.0 - np.minimum(ratio, 1.0).prod(axis=1), 0.0)
-    merged = np.zeros(len(columns), dtype=bool)
-    if (ratio.prod(axis=1) > MERGED_AREA).any():
-        merged = _merged(table, rows, seen, columns)
+    some = np.flatnonzero(short[:, 0] | short[:, 1])
+    if len(some):
+        under = _under_something(mean[some], seen, columns[some], hands)
+        reason = under[:, None] | cut_sides(at_edge[some])
+        _complete(value, noise, some, mean[some], short[some], reason)
+        covered[some] = np.where(reason.any(axis=1), 1.0 - np.minimum(ratio[some], 1.0).prod(axis=1), 0.0)
+    if table.at_edge[rows].any():
+        renewed = cut_sides(table.at_edge[rows]) & (ratio > 1.0)
+    if (ratio[:, 0] * ratio[:, 1] > MERGED_AREA).any():
+        merged = _merged(table, rows, seen, columns) & ~renewed.any(axis=1)
         value[merged] = mean[merged]
         noise[merged, 2:] = np.inf
-    return Measurement(value, noise, covered, merged)
+    return Measurement(value, noise, covered, merged, at_edge, renewed)
 
 
-def _explained(mean: Floats, seen: Observations, columns: Rows, hands: Floats, edges: FrameEdges | None) -> Mask:
-    """Return which objects (K,) have a hand, another detection or the border over part of their place."""
+def _complete(value: Floats, noise: Floats, some: Rows, mean: Floats, short: Mask, reason: Mask) -> None:
+    """Put the whole objects in place of the pieces that are seen of them, in `value` and `noise`.
+
+    Args:
+        value: (K, 4) changed in place, as is `noise`.
+        noise: (K, 4).
+        some: (S,) rows of both that have a short side; the rest has one row for each of these.
+        mean: (S, 4) the predicted objects.
+        short: (S, 2) short sides.
+        reason: (S, 2) whether something explains them.
+    """
+    slack = (mean[:, 2:] - value[some, 2:]) * 0.5
+    centre = value[some, :2]
+    inside = np.clip(mean[:, :2], centre - np.abs(slack), centre + np.abs(slack))
+    cut = short & (reason | (value[some, 2:] < UNEXPLAINED_CUT_SHARE * mean[:, 2:]))
+    value[some, :2] = np.where(cut, inside, centre)
+    side_noise = noise[some, 2:]
+    noise[some, 2:] = np.where(short, np.where(reason, np.inf, side_noise * SHRINK_NOISE), side_noise)
+
+
+def _under_something(mean: Floats, seen: Observations, columns: Rows, hands: Floats) -> Mask:
+    """Return which objects (S,) have a hand or another detection over the part of them that is missing."""
     half = mean[:, 2:] * 0.5
     boxes = np.concatenate([mean[:, :2] - half, mean[:, :2] + half], axis=1)
-    whole = np.maximum(area(boxes), 1e-9)
-    others = intersection(boxes, seen.boxes) / whole[:, None]
-    others[np.arange(len(columns)), columns] = 0.0
-    reason: Mask = others.max(axis=1) > EXPLAINING_COVER
-    if len(hands):
-        reason |= (intersection(boxes, hands) / whole[:, None]).max(axis=1) > EXPLAINING_COVER
-    if edges is not None:
-        reason |= edges.touched(seen.boxes[columns]) != 0
-    return reason
+    own = seen.boxes[columns]
+    piece = np.concatenate([np.maximum(boxes[:, :2], own[:, :2]), np.minimum(boxes[:, 2:], own[:, 2:])], axis=1)
+    missing = np.maximum(area(boxes) - area(piece), 1e-9)
+    others = np.concatenate([seen.boxes, hands]) if len(hands) else seen.boxes
+    hides = intersection(boxes, others) - intersection(piece, others)
+    hides[np.arange(len(columns)), columns] = 0.0
+    under: Mask = hides.max(axis=1) > EXPLAINING_SHARE * missing
+    return under
 
 
 def _merged(table: TrackTable, rows: Selection, seen: Observations, columns: Rows) -> Mask:
-    """Return which pairs (K,) are one large detection over two known objects."""
-    boxes = table.boxes()
-    known = (table.state == CONFIRMED) | (table.state == OCCLUDED)
-    share = intersection(boxes[known], seen.boxes[columns]) / np.maximum(area(boxes[known]), 1e-9)[:, None]
+    """Return which pairs (K,) are one large detection over two known objects, of which the other one is not seen."""
+    alone = (table.state == CONFIRMED) | (table.state == OCCLUDED)
+    alone[rows] = False
     large = seen.measured[columns, 2:].prod(axis=1) > MERGED_AREA * table.motion.mean[rows, 2:].prod(axis=1)
-    both: Mask = large & ((share > MERGED_COVER).sum(axis=0) >= 2)
+    if not alone.any():
+        return np.zeros(len(columns), dtype=bool)
+    boxes = table.boxes()[alone]
+    share = intersection(boxes, seen.boxes[columns]) / np.maximum(area(boxes), 1e-9)[:, None]
+    both: Mask = large & (share > MERGED_COVER).any(axis=0)
     return both

@@ -29,7 +29,7 @@ class TrackerSettings(Settings):
     acceleration: float = Field(
         default=8.0, gt=0, description="standard deviation of an object's acceleration, sizes/s^2"
     )
-    resize_acceleration: float = Field(default=0.3, gt=0, description="the same for width and height, own lengths/s^2")
+    resize_acceleration: float = Field(default=2.0, gt=0, description="the same for width and height, own lengths/s^2")
     position_noise: float = Field(default=0.025, gt=0, description="measurement noise of the centre, sizes")
     size_noise: float = Field(default=0.05, gt=0, description="measurement noise of width and height, own lengths")
     first_speed: float = Field(

@@ -39,6 +39,7 @@ class TrackTable:
         score: (N,) of the last matched detection.
         left_over: (N,) edges (bits, see `edges.py`) over which it left the frame; 0 while it has not.
         entered_over: (N,) edges that the first detection touched.
+        at_edge: (N,) edges that the latest detection touched.
         companion: (N,) whether an unseen object moves with its neighbours: 1 yes, -1 no, 0 not known (or seen).
         log_likelihood: (N, C + 1) weighted sums of log class likelihoods; the last column is *unknown*.
         weight: (N,) the sum of the weights.
@@ -64,6 +65,7 @@ class TrackTable:
     score: Floats
     left_over: NDArray[np.int8]
     entered_over: NDArray[np.int8]
+    at_edge: NDArray[np.int8]
     companion: NDArray[np.int8]
     log_likelihood: Floats
     weight: Floats
@@ -96,6 +98,7 @@ class TrackTable:
             score=score.astype(np.float64),
             left_over=np.zeros(count, np.int8),
             entered_over=np.zeros(count, np.int8),
+            at_edge=np.zeros(count, np.int8),
             companion=np.zeros(count, np.int8),
             log_likelihood=np.zeros((count, classes + 1)),
             weight=zeros.copy(),
@@ -139,7 +142,17 @@ class TrackTable:
         for field in dataclasses.fields(Gaussians):
             column = getattr(self.motion, field.name)
             column[row] = column[other]
-        for name in ("drift", "unsteady", "unseen_s", "uncovered_s", "covered", "score", "last_seen_s", "viewed"):
+        for name in (
+            "drift",
+            "unsteady",
+            "unseen_s",
+            "uncovered_s",
+            "covered",
+            "score",
+            "last_seen_s",
+            "viewed",
+            "at_edge",
+        ):
             column = getattr(self, name)
             column[row] = column[other]
         for name in ("log_likelihood", "weight", "views", "hits", "watched_s"):
