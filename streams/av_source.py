@@ -24,6 +24,8 @@ from streams.timeline import LiveTimeline
 _GRACE_S = 1.0
 #: A disk may be slow, and a search may read a whole file before its first frame.
 _RECORDING_LIMIT_S = 60.0
+#: Pictures that a camera sent while it was being opened are left out when they are older than this.
+_STALE_S = 0.1
 
 
 class AvSource:
@@ -54,7 +56,7 @@ class AvSource:
 
     @property
     def dropped(self) -> Mapping[str, int]:
-        """Frames left out: "stride" (asked for) and "corrupt" (not decodable)."""
+        """Frames left out: "stride" (asked for), "corrupt" (not decodable), "connecting" (old when it was open)."""
         return {reason: count for reason, count in self._dropped.copy().items() if count}
 
     def seek(self, stream_s: float) -> None:
@@ -93,11 +95,17 @@ class AvSource:
     def _camera_frames(self, session: Session) -> Iterator[Frame]:
         """Yield the frames of one connection, in the session's thread."""
         reader = session.reader
-        self._timeline.restart(reader.catch_up())
+        newest_s = reader.catch_up()
+        self._timeline.restart(newest_s)
         for picture in reader.pictures():
             self._index += 1
             pts_s = None if picture.pts is None else float(picture.pts * reader.time_base)
             stream_s, captured_at_s, received_s = self._timeline.stamp(pts_s)
+            if newest_s is not None and pts_s is not None and pts_s < newest_s - _STALE_S:
+                # Old news from before the lane looked: a burst of them would push newer frames out of its buffer.
+                self._dropped["connecting"] += 1
+                continue
+            newest_s = None
             if self._keeps(self._index):
                 image = reader.image(picture)
                 self._size = reader.size

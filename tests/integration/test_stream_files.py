@@ -211,6 +211,7 @@ def test_camera_over_http_is_live(tmp_path):
             self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
             self.end_headers()
             for picture in pictures:
+                time.sleep(0.02)
                 head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(picture)}\r\n\r\n"
                 self.wfile.write(head.encode() + picture + b"\r\n")
 
@@ -235,10 +236,12 @@ def test_camera_over_http_is_live(tmp_path):
     assert source.live
     assert "pa55" not in source.shown_url
     assert "abc" not in source.shown_url
-    assert sum(isinstance(item, Frame) for item in seen) == 19, "connected twice, with one gap between"
-    assert [f.index for f in seen if isinstance(f, Frame)] == list(range(19))
-    reason = next(item.reason for item in seen if not isinstance(item, Frame))
-    assert "pa55" not in reason
+    indices = [item.index for item in seen if isinstance(item, Frame)]
+    assert indices == sorted(set(indices))
+    assert indices[-1] == len(indices) - 1 + source.dropped.get("connecting", 0)
+    gaps = [item for item in seen if not isinstance(item, Frame)]
+    assert 1 <= len(gaps) <= 2, "it breaks off after 12 pictures"
+    assert "pa55" not in gaps[0].reason
 
 
 def test_content_key_depends_on_the_bytes_alone(clip, tmp_path):

@@ -91,7 +91,7 @@ def assert_nothing_lost(watcher):
     assert None not in numbers, watcher.gaps()
     assert all((b - a) % FRAMES == 1 for a, b in itertools.pairwise(numbers)), numbers
     assert watcher.buffer.dropped == {}
-    assert watcher.source.dropped == {}
+    assert set(watcher.source.dropped) <= {"connecting"}
 
 
 @pytest.mark.parametrize("transport", ["tcp", "udp", "auto"])
@@ -102,11 +102,14 @@ def test_frames_come_in_order_with_both_clocks(camera, transport):
     source.close()
     numbers = [number_in(f.image) for f in out]
     assert all((b - a) % FRAMES == 1 for a, b in itertools.pairwise(numbers))
-    assert [f.index for f in out] == list(range(40))
+    first = source.dropped.get("connecting", 0)
+    assert [f.index for f in out] == list(range(first, first + 40))
     steps_s = [b.stream_s - a.stream_s for a, b in itertools.pairwise(out)]
     assert steps_s == pytest.approx([0.05] * len(steps_s), abs=0.02)
     assert all(0 <= time.time() - f.captured_at_s < 10 for f in out)
-    assert all(f.captured_at_s - out[0].captured_at_s == pytest.approx(f.stream_s, abs=1e-3) for f in out)
+    assert 0 <= out[0].stream_s < 2
+    begin_utc = out[0].captured_at_s - out[0].stream_s
+    assert all(f.captured_at_s - begin_utc == pytest.approx(f.stream_s, abs=1e-3) for f in out)
 
 
 def test_first_frame_comes_soon_after_the_first_key_picture(camera):
@@ -124,7 +127,7 @@ def test_camera_with_a_password(clip, login, fits):
         source = source_of(f"rtsp://{login}{camera.address}")
         if fits:
             source.open()
-            assert source.read().index == 0
+            assert source.read().image.shape == (96, 160, 3)
         else:
             with pytest.raises(SourceRefused, match="check user and password") as caught:
                 source.open()
@@ -207,7 +210,7 @@ def test_three_cameras_one_is_killed_and_restarted(clip):
     before, (after, _, seen_s) = third.seen[place - 1][0], third.seen[place + 1]
     assert gap.from_s == before.captured_at_s
     assert gap.to_s == after.captured_at_s
-    assert after.index == before.index + 1
+    assert before.index < after.index <= before.index + 1 + third.source.dropped.get("connecting", 0)
     # The bar is 3 s on an idle machine (bench/rtsp.py measures it); here the machine may run other tests too.
     assert seen_s - back_s < 8
     assert third.buffer.dropped == {}
