@@ -30,6 +30,7 @@ from typing import Any
 
 from bench.results_file import ROOT, row, write_results
 from bench.staged_scenes import SCENES, Scene
+from bench.truth_lane import TruthDetector, TruthSource, film_all
 from checkout.build import build_detector, build_menu, build_pipeline, default_config
 from checkout.config import LoadedConfig
 from checkout.zones import ZoneSettings
@@ -69,6 +70,7 @@ class Task:
     trays: int
     zone: str
     through_mp4: bool
+    truth_boxes: bool
     scene: str = ""
 
     @property
@@ -128,15 +130,21 @@ def run_task(task: Task) -> dict[str, Any]:
     """Run one lane and return its result as plain values."""
     began = time.monotonic()
     config, clock = configuration(task.zone), SystemClock()
-    detector, menu = build_detector(config), build_menu(config)
+    menu = build_menu(config)
     lane_id, _ = config.lane()
     lane = lane_of(task)
     recording = Recording(lane_id)
     with tempfile.TemporaryDirectory() as scratch:
+        detector: Any
         source: Any = LaneSource(lane, lane_id)
         truths = source.truths
-        if task.through_mp4:
-            truths, source = _record(lane, Path(scratch) / "lane.mp4", lane_id)
+        if task.truth_boxes:
+            scene, truths = film_all(lane)
+            source, detector = TruthSource(scene, lane_id, clock), TruthDetector(scene)
+        else:
+            detector = build_detector(config)
+            if task.through_mp4:
+                truths, source = _record(lane, Path(scratch) / "lane.mp4", lane_id)
         pipeline = build_pipeline(config, lane_id, f"synthetic-{task.name}", clock, detector, menu)
         for _ in updates(source, pipeline, recording, clock):
             pass
@@ -185,16 +193,17 @@ def restore(plain: dict[str, Any]) -> Score:
     )
 
 
-def code_key() -> str:
+def code_key(with_model: bool) -> str:
     """Return a hash of everything that a result depends on: the product's code, the model, the settings."""
     content = hashlib.sha256()
     packages = ("core", "streams/synthetic", "models", "tracker", "checkout", "replay")
     files = [path for package in packages for path in sorted((ROOT / package).rglob("*.py"))]
-    for path in [*files, ROOT / "bench" / "staged_scenes.py"]:
+    for path in [*files, ROOT / "bench" / "staged_scenes.py", ROOT / "bench" / "truth_lane.py"]:
         content.update(path.read_bytes())
     config = default_config()
     content.update(config.sha256.encode())
-    content.update(sha256_of(Path(find_model(config.site.models.detector.card, config.folder).file)).encode())
+    if with_model:
+        content.update(sha256_of(Path(find_model(config.site.models.detector.card, config.folder).file)).encode())
     return content.hexdigest()[:12]
 
 
@@ -272,19 +281,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--trays", type=int, default=200, help="per preset")
     parser.add_argument("--zone", choices=("tray", "frame"), default="tray")
     parser.add_argument("--through-mp4", action="store_true")
+    parser.add_argument(
+        "--truth-boxes", action="store_true", help="true boxes instead of pixels and detector: what the rules can reach"
+    )
     parser.add_argument("--no-scenes", action="store_true")
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--dry", action="store_true", help="print only, leave bench/results as it is")
     args = parser.parse_args(arguments)
     tasks = [
-        Task(preset, FIRST_SEED + PRESET_SEEDS[preset] + i, TRAYS_PER_SEED, args.zone, args.through_mp4)
+        Task(
+            preset, FIRST_SEED + PRESET_SEEDS[preset] + i, TRAYS_PER_SEED, args.zone, args.through_mp4, args.truth_boxes
+        )
         for preset in args.presets
         for i in range(-(-args.trays // TRAYS_PER_SEED))
     ]
     if not args.no_scenes:
-        tasks += [Task("easy", FIRST_SEED + 300, 0, args.zone, args.through_mp4, name) for name in SCENES]
-    results = run_all(tasks, args.workers, code_key())
+        tasks += [
+            Task("easy", FIRST_SEED + 300, 0, args.zone, args.through_mp4, args.truth_boxes, name) for name in SCENES
+        ]
+    results = run_all(tasks, args.workers, code_key(not args.truth_boxes))
     suffix = ("" if args.zone == "tray" else "_whole_frame") + ("_mp4" if args.through_mp4 else "")
+    suffix += "_truth_boxes" if args.truth_boxes else ""
     rows: list[dict[str, Any]] = []
     for preset in args.presets:
         rows += preset_rows(

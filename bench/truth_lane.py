@@ -64,6 +64,14 @@ def film(seed: int, seconds: float, preset: str = "medium", fps: float = 20.0) -
     return Scene(f"truth-{preset}-{seed}-{fps:g}", fps, tuple(frames), tuple(lane.finished_trays))
 
 
+def film_all(lane: SyntheticLane) -> tuple[Scene, list[FrameTruth]]:
+    """Return a lane that ends, to its end, and the truth of its frames."""
+    truths = list(lane.truths())
+    frames = tuple(_detect(truth, lane.labels, lane.seed) for truth in truths)
+    key = f"truth-{lane.preset}-{lane.seed}-{lane.fps:g}-all"
+    return Scene(key, lane.fps, frames, tuple(lane.finished_trays)), truths
+
+
 def _detect(truth: FrameTruth, labels: tuple[str, ...], seed: int) -> Detections:
     rng = np.random.default_rng([seed, truth.index, 9])
     tremble = rng.normal(0.0, _TREMBLE_PX, truth.boxes.shape)
