@@ -244,7 +244,10 @@ def run(
             watch.lane.subscribe(watch.note)
             watch.lane.start()
             stack.callback(watch.lane.stop)
+        deadline_s = time.monotonic() + 30
         while any(watch.first_after(0) is None for watch in watches):
+            if time.monotonic() > deadline_s:
+                raise TimeoutError(f"a lane decides nothing: {[watch.lane.health().why for watch in watches]}")
             time.sleep(0.1)
         time.sleep(1.0)
         before = [watch.lane.health() for watch in watches]

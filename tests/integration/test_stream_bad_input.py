@@ -229,3 +229,32 @@ def test_close_from_another_thread_ends_a_blocked_open():
             source.open()
         assert time.monotonic() - began_s < 5
         timer.join()
+
+
+def test_trying_again_and_again_leaks_neither_threads_nor_files(tmp_path):
+    with closing(socket.create_server(("127.0.0.1", 0))) as unused:
+        port = unused.getsockname()[1]
+    clip = make_clip(tmp_path / "a.mp4", frames=10)
+    urls = [f"rtsp://127.0.0.1:{port}/cam", str(clip), str(text(tmp_path))]
+    for url in urls:
+        try_to_read(url)
+    threads, files = threading.active_count(), len(os.listdir("/proc/self/fd"))
+    for url in urls * 20:
+        try_to_read(url)
+    assert threading.active_count() <= threads
+    assert len(os.listdir("/proc/self/fd")) <= files
+
+
+def test_source_that_is_closed_early_lets_its_thread_go(tmp_path):
+    clip = make_clip(tmp_path / "a.mp4", frames=200)
+    threads = threading.active_count()
+    for frames_read in (0, 1, 5):
+        source = make_source(SourceSettings(url=str(clip)), "1", SystemClock())
+        source.open()
+        for _ in range(frames_read):
+            source.read()
+        source.close()
+        source.close()
+        with pytest.raises(SourceEnded):
+            source.read()
+    assert threading.active_count() == threads
