@@ -33,12 +33,12 @@ class RecordingTimeline:
 
     Args:
         time_base: seconds per tick of the stamps.
-        nominal_s: the normal step from one frame to the next.
+        nominal_s: the normal step from one frame to the next, until one is seen.
     """
 
     def __init__(self, time_base: Fraction, nominal_s: float) -> None:
         self._numerator, self._denominator = time_base.numerator, time_base.denominator
-        self._nominal_s = nominal_s
+        self._step_s = nominal_s
         self._anchor: int | None = None
         self._offset_s = 0.0
         self._last_s: float | None = None
@@ -51,7 +51,7 @@ class RecordingTimeline:
     def stamp(self, pts: int | None) -> float:
         """Return the stream seconds, above all earlier ones, of the next frame with stamp `pts` (ticks, or None)."""
         last = self._last_s
-        expected = 0.0 if last is None else last + self._nominal_s
+        expected = 0.0 if last is None else last + self._step_s
         if pts is None:
             self._last_s = expected
             return expected
@@ -60,10 +60,12 @@ class RecordingTimeline:
         stream_s = self._offset_s + (pts - self._anchor) * self._numerator / self._denominator
         if last is not None and not last < stream_s <= last + RECORDING_JUMP_S:
             if last - BACK_NOISE_S < stream_s <= last:
-                stream_s = last + min(_TICK_S, self._nominal_s)
+                stream_s = last + _TICK_S
             else:
                 self.jumps += 1
                 self._anchor, self._offset_s, stream_s = pts, expected, expected
+        elif last is not None:
+            self._step_s = stream_s - last
         self._last_s = stream_s
         return stream_s
 

@@ -166,6 +166,25 @@ def test_names_that_look_like_addresses_are_files(tmp_path):
     assert len(read_all((tmp_path / "12:30.mp4").as_uri())[0]) == 3
 
 
+def test_stamps_that_jump_ahead_are_one_step(tmp_path):
+    stamps = [i + (5000 if i >= 30 else 0) for i in range(60)]
+    out, _ = read_all(make_clip(tmp_path / "jump.mp4", frames=60, stamps=stamps))
+    assert [number_in(f.image) for f in out] == list(range(60))
+    assert [f.stream_s for f in out] == pytest.approx([i / 20 for i in range(60)], abs=0.01)
+
+
+def test_stamps_that_run_back_are_one_step(tmp_path):
+    """Two recordings laid end to end, as recorders do: the second starts at zero again."""
+    first = make_clip(tmp_path / "a.ts", frames=60)
+    path = tmp_path / "both.ts"
+    path.write_bytes(first.read_bytes() * 2)
+    out, _ = read_all(path)
+    assert [number_in(f.image) for f in out] == [*range(60), *range(60)]
+    assert [f.stream_s for f in out] == pytest.approx([i / 20 for i in range(120)], abs=0.01)
+    part = read_all(path, seek_s=4.0)[0]
+    assert all(map(same, part, [f for f in out if f.stream_s >= 4.0]))
+
+
 def test_broken_packets_are_counted_and_left_out(tmp_path):
     path = make_clip(tmp_path / "a.mp4", frames=200, gop=10)
     content = bytearray(path.read_bytes())
