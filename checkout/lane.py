@@ -19,6 +19,7 @@ from typing import Protocol
 from checkout.health import LaneHealth, LaneState, Meter
 from checkout.menu import Menu
 from checkout.pipeline import LaneUpdate, Pipeline
+from checkout.presence import distance_in_boxes
 from core.clock import Clock
 from core.errors import DataError, InferenceError, SourceError, SourceRefused, SourceUnusable, StoreError
 from core.records import Bill, Event, Frame, Gap
@@ -34,6 +35,7 @@ Subscriber = Callable[[LaneUpdate], None]
 _POLL_S = 0.25
 _FULL_WAIT_S = 0.2
 _TELL_CAPACITY = 8
+_MOVED_BOXES = 0.25
 
 
 class Outlet(Protocol):
@@ -100,6 +102,7 @@ class Lane:
         self._stream: StreamState | None = None
         self._failure, self._model_trouble = "", ""
         self._latest: LaneUpdate | None = None
+        self._stored_bill: Bill | None = None
         self._after_index, self._after_s = -1, None  # type: int, float | None
         self._answers: deque[tuple[int, str]] = deque()
         self._teller = _Teller(self.lane_id)
@@ -321,10 +324,25 @@ class Lane:
         if update.events or update.checkpoint is not None:
             bills = (*update.closed, update.bill) if update.bill is not None else update.closed
             self._outlet.append(update.events, bills, update.checkpoint)
+            self._stored_bill = update.bill
+        elif self._source.live and update.bill is not None and self._has_moved(update.bill):
+            # Not a fact for the journal, but a lane that is started again must know where to look.
+            self._outlet.append((), (update.bill,))
+            self._stored_bill = update.bill
         if update.frame is not None:
             self._latest = update
         self._meter.count_update(update, self._latency_s(update))
         self._teller.tell(update)
+
+    def _has_moved(self, bill: Bill) -> bool:
+        """Return whether something lies elsewhere than in the stored state of the bill."""
+        stored = self._stored_bill
+        if stored is None or stored.bill_id != bill.bill_id:
+            return False
+        before = {line.line_no: line.box for line in stored.lines}
+        return any(
+            distance_in_boxes(before.get(line.line_no, line.box), line.box) > _MOVED_BOXES for line in bill.lines
+        )
 
     def _latency_s(self, update: LaneUpdate) -> float | None:
         if update.frame is None:

@@ -32,30 +32,15 @@ The rules, in the order in which `Policy.decide` goes through them:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-
-import numpy as np
 
 from checkout.basket import Basket, Entry, Moment, bill_id_for
+from checkout.departure import Departures
+from checkout.identity import BilledObjects, absent_line_near, distance_from, distinct
 from checkout.menu import Dish, Menu
-from checkout.presence import FrameSize, Item, Presence, distance_in_boxes
+from checkout.presence import FrameSize, Item, Presence
 from checkout.settings import CheckoutSettings
 from checkout.zones import Zone, zones_with_role
-from core.boxes import area, intersection, iou
 from core.records import Bill, Box, Decision, DecisionKind, Gap, Tracks
-
-# Two boxes that overlap more than this are one object, whatever the detector calls them.
-SAME_BOX_IOU = 0.7
-
-
-@dataclass(slots=True)
-class _Billed:
-    """An object of a bill that closed at `max_open_s` while the object lay there."""
-
-    track_id: int
-    dish: str
-    box: Box
-    seen_s: float
 
 
 class Policy:
@@ -80,10 +65,8 @@ class Policy:
         self._items: dict[int, Item] = {}
         self._asked: set[int] = set()
         self._no_goods: set[int] = set()
-        self._billed: list[_Billed] = []
-        self._departing: set[int] = set()
-        self._departed: set[int] = set()
-        self._rest_still_s: float | None = None
+        self._billed = BilledObjects(settings)
+        self._departures = Departures(settings, menu)
         self._clear_since: Moment | None = None
         self._recover_from_s: float | None = None
         self._interrupted = False
@@ -124,7 +107,7 @@ class Policy:
         self._presence.shift(seconds)
         if self._clear_since is not None:
             self._clear_since = Moment(self._clear_since.stream_s + seconds, self._clear_since.utc_s + seconds)
-        self._rest_still_s = None
+        self._departures.interrupt()
         self._interrupted = self._basket is not None
         reason = f"no picture for {seconds:.1f} s: {gap.reason}"
         detail = {"seconds": round(seconds, 3), "to_s": round(gap.to_s, 6)}
@@ -143,8 +126,7 @@ class Policy:
         if self._basket is not None:
             for entry in self._basket.entries:
                 self._basket.see(entry, scaled(entry.line.box))
-        for billed in self._billed:
-            billed.box = scaled(billed.box)
+        self._billed.rescale(scaled)
         self._presence.forget()
         self._interrupted = self._basket is not None
 
@@ -165,18 +147,21 @@ class Policy:
         items = self._presence.update(tracks, stream_s, size)
         self._items = {item.track.track_id: item for item in items}
         at = Moment(stream_s + self._offset_s, tracks.captured_at_s)
-        self._follow_billed(stream_s)
-        self._here = self._distinct([item for item in items if item.here and self._is_goods(item)])
+        lines = self._line_tracks()
+        self._billed.follow(self._items, lines, stream_s, self._presence.dismiss)
+        goods = [item for item in items if item.here and self._is_goods(item)]
+        self._here = distinct(goods, lines, self._settings.nested_share)
         decisions = self._follow_lines(at, stream_s)
         self._here = [item for item in self._here if item.here]
         if self._recover_from_s is not None:
-            if stream_s - self._recover_from_s < self._settings.recover_s:
+            if self._missing() and stream_s - self._recover_from_s < self._settings.recover_s:
                 return decisions
             decisions += self._end_recovery(at)
         decisions += self._close_for_strangers(at)
         decisions += self._commit(at, stream_s)
         decisions += self._revise(at, stream_s)
-        decisions += self._departures(at, stream_s)
+        if self._basket is not None:
+            decisions += self._departures.decide(self._basket, self._items, at, stream_s)
         decisions += self._ask(at, stream_s)
         decisions += self._close(at, stream_s)
         return decisions
@@ -184,7 +169,7 @@ class Policy:
     def answer(self, track_id: int, dish: str, stream_s: float, utc_s: float) -> list[Decision]:
         """Take a person's answer: what the object of `track_id` is, or "" if it is no goods.
 
-        Returns nothing if the bill is closed or the object has left: the answer came too late.
+        Returns nothing if the bill is closed or nothing is known of the track any more: the answer came too late.
         """
         at = Moment(stream_s + self._offset_s, utc_s)
         item = self._items.get(track_id)
@@ -197,7 +182,7 @@ class Policy:
         if article is None:
             self._no_goods.add(track_id)
             if entry is not None and entry.on_bill:
-                decisions.append(self._remove(entry, at, stream_s, "answered: no goods"))
+                decisions.append(self._remove(self._basket, entry, at, "answered: no goods"))
         elif entry is None:
             decisions.append(self._basket.add(article, track_id, item.track.box, 1.0, at, "answered", locked=True))
         else:
@@ -211,47 +196,9 @@ class Policy:
 
     def _is_goods(self, item: Item) -> bool:
         track = item.track
-        if track.track_id in self._no_goods or any(billed.track_id == track.track_id for billed in self._billed):
+        if track.track_id in self._no_goods or track.track_id in self._billed:
             return False
         return self._menu.is_goods(track.label)
-
-    def _follow_billed(self, now_s: float) -> None:
-        """Keep objects of a bill that closed at `max_open_s` off the next one, also under a new track."""
-        for billed in self._billed:
-            item = self._items.get(billed.track_id)
-            if item is not None and item.here:
-                billed.box, billed.seen_s = item.track.box, item.seen_s
-                if item.is_seen(now_s):
-                    continue
-            for other in self._items.values():
-                taken = any(one.track_id == other.track.track_id for one in self._billed)
-                same = other.track.label == billed.dish and self._is_near(billed.box, other.track.box)
-                if other.is_seen(now_s) and not taken and same and self._entry_of(other.track.track_id) is None:
-                    self._presence.dismiss(billed.track_id)
-                    billed.track_id, billed.seen_s = other.track.track_id, now_s
-                    break
-        self._billed = [one for one in self._billed if now_s - one.seen_s <= self._settings.return_s]
-
-    def _distinct(self, here: list[Item]) -> list[Item]:
-        """Return the items without second boxes on one object; lines and older tracks win."""
-        if len(here) < 2:
-            return here
-        here.sort(key=lambda item: (self._line_of(item) is None, item.track.track_id))
-        boxes = np.array([item.track.box for item in here])
-        overlap = iou(boxes, boxes)
-        areas = area(boxes)
-        nested = intersection(boxes, boxes) / np.maximum(np.minimum(areas[:, None], areas[None, :]), 1e-9)
-        kept: list[int] = []
-        for i, item in enumerate(here):
-            is_line = self._line_of(item) is not None
-            twin = any(
-                overlap[i, j] > SAME_BOX_IOU
-                or (nested[i, j] > self._settings.nested_share and here[j].track.label == item.track.label)
-                for j in kept
-            )
-            if is_line or not twin:
-                kept.append(i)
-        return sorted((here[i] for i in kept), key=lambda item: item.track.track_id)
 
     # --- 2: the same object --------------------------------------------------------------------------------------
 
@@ -265,11 +212,13 @@ class Policy:
         entry = self._entry_of(item.track.track_id)
         return entry if entry is not None and entry.on_bill else None
 
+    def _line_tracks(self) -> frozenset[int]:
+        """Return the track ids of all lines on the bill."""
+        lines = self._basket.on_bill() if self._basket is not None else ()
+        return frozenset(entry.line.track_id for entry in lines)
+
     def _item_of(self, entry: Entry) -> Item | None:
         return self._items.get(entry.line.track_id)
-
-    def _is_near(self, a: Box, b: Box) -> bool:
-        return distance_in_boxes(a, b) <= self._settings.near_boxes
 
     def _follow_lines(self, at: Moment, now_s: float) -> list[Decision]:
         """Give lines to the tracks that carry their objects now."""
@@ -282,42 +231,22 @@ class Policy:
             track = item.track
             entry = self._entry_of(track.track_id)
             if entry is None:
-                entry = self._absent_line_near(item, now_s)
+                entry = absent_line_near(item, self._basket.entries, self._items, now_s, self._settings)
                 if entry is None:
                     continue
-                article = self._menu[entry.line.dish]
                 if entry.on_bill:
-                    reason = "the same object under a new track"
-                    confidence = entry.line.confidence
                     self._presence.dismiss(entry.line.track_id)
-                    decisions.append(self._basket.revise(entry, article, track.track_id, confidence, at, reason))
+                    article, sure = self._menu[entry.line.dish], entry.line.confidence
+                    reason = "the same object under a new track"
+                    decisions.append(self._basket.revise(entry, article, track.track_id, sure, at, reason))
             if not entry.on_bill:
                 article = self._menu[entry.line.dish]
                 decisions.append(self._basket.bring_back(entry, article, track.track_id, track.box, at, "came back"))
-            self._departing.discard(entry.line.line_no)
-            self._departed.discard(entry.line.line_no)
-            stillness = item.stillness(now_s, self._settings.still_window_s)
-            if stillness is not None and stillness <= self._settings.still_boxes:
+            self._departures.note_return(entry)
+            moved = item.moved_boxes(now_s, self._settings.still_window_s)
+            if moved is not None and moved <= self._settings.still_boxes:
                 self._basket.see(entry, track.box)
         return decisions
-
-    def _absent_line_near(self, item: Item, now_s: float) -> Entry | None:
-        """Return the nearest line of the item's dish whose own object is not seen now."""
-        assert self._basket is not None  # noqa: S101 - asked by `_follow_lines` only
-        if item.track.confidence < self._settings.ask_confidence:
-            return None
-        best: tuple[float, Entry] | None = None
-        for entry in self._basket.entries:
-            if entry.line.dish != item.track.label:
-                continue
-            own = self._item_of(entry)
-            if own is not None and own.is_seen(now_s):
-                continue
-            places = [entry.line.box] if own is None else [entry.line.box, own.track.box]
-            distance = min(distance_in_boxes(place, item.track.box) for place in places)
-            if distance <= self._settings.near_boxes and (best is None or distance < best[0]):
-                best = distance, entry
-        return None if best is None else best[1]
 
     # --- 3 and 4: lines ------------------------------------------------------------------------------------------
 
@@ -363,7 +292,7 @@ class Policy:
             if track.label == line.dish:
                 continue
             if track.label in self._menu.ignored and track.confidence >= sure:
-                decisions.append(self._remove(entry, at, now_s, f"turned out to be {track.label}: no goods"))
+                decisions.append(self._remove(self._basket, entry, at, f"turned out to be {track.label}: no goods"))
             elif track.label in self._menu and (
                 track.confidence >= sure or line.confidence < min(track.confidence, sure)
             ):
@@ -372,69 +301,9 @@ class Policy:
                 decisions.append(self._basket.revise(entry, article, track.track_id, track.confidence, at, reason))
         return decisions
 
-    # --- 5: taken away or departed -------------------------------------------------------------------------------
-
-    def _rest(self, now_s: float) -> tuple[bool, bool]:
-        """Return whether some line is seen to lie still, and whether some is seen to move."""
-        still = moving = False
-        assert self._basket is not None  # noqa: S101 - asked by `_departures` only
-        for entry in self._basket.on_bill():
-            item = self._item_of(entry)
-            if item is None or not item.here:
-                continue
-            stillness = item.stillness(now_s, self._settings.still_window_s)
-            if stillness is not None:
-                still |= stillness <= self._settings.still_boxes
-                moving |= stillness > self._settings.still_boxes
-        return still, moving
-
-    def _departures(self, at: Moment, now_s: float) -> list[Decision]:
-        if self._basket is None:
-            return []
-        still, moving = self._rest(now_s)
-        decisions: list[Decision] = []
-        if not still:
-            self._rest_still_s = None
-            if moving:
-                decisions += self._regret(at, now_s)
-        elif self._rest_still_s is None:
-            self._rest_still_s = now_s
-        for entry in self._basket.on_bill():
-            item = self._item_of(entry)
-            if item is not None and item.here:
-                continue
-            line_no = entry.line.line_no
-            if moving and not still:
-                self._departing.add(line_no)
-            if item is not None and item.by_exit:
-                self._departed.add(line_no)
-            if not still or self._rest_still_s is None or line_no in self._departed:
-                continue
-            if line_no in self._departing and now_s - self._rest_still_s < self._settings.stay_s:
-                continue
-            left_s = now_s if item is None or item.left_s is None else item.left_s
-            decisions.append(self._remove(entry, at, left_s, "taken away while others stay"))
-            entry.vanished = item is not None and item.vanished(self._settings.still_boxes)
-        return decisions
-
-    def _regret(self, at: Moment, now_s: float) -> list[Decision]:
-        """Put lines back whose objects vanished at rest just before the tray set off: the detector had lost them."""
-        assert self._basket is not None  # noqa: S101 - asked by `_departures` only
-        decisions: list[Decision] = []
-        for entry in self._basket.entries:
-            lost_s = None if entry.off_s is None else at.stream_s - entry.off_s
-            if entry.on_bill or not entry.vanished or lost_s is None or lost_s > self._settings.regret_s:
-                continue
-            dish, track_id, box = self._menu[entry.line.dish], entry.line.track_id, entry.line.box
-            decisions.append(self._basket.bring_back(entry, dish, track_id, box, at, "departs with its tray, not seen"))
-            self._departing.add(entry.line.line_no)
-        return decisions
-
-    def _remove(self, entry: Entry, at: Moment, left_s: float, reason: str) -> Decision:
-        assert self._basket is not None  # noqa: S101 - a line has a basket
-        self._departing.discard(entry.line.line_no)
-        self._departed.discard(entry.line.line_no)
-        return self._basket.remove(entry, self._menu[entry.line.dish], at, left_s + self._offset_s, reason)
+    def _remove(self, basket: Basket, entry: Entry, at: Moment, reason: str) -> Decision:
+        self._departures.note_return(entry)
+        return basket.remove(entry, self._menu[entry.line.dish], at, at.stream_s, reason)
 
     # --- 6: questions --------------------------------------------------------------------------------------------
 
@@ -466,73 +335,102 @@ class Policy:
 
     # --- 7: closing ----------------------------------------------------------------------------------------------
 
-    def _is_occupied(self, now_s: float) -> bool:
-        assert self._basket is not None  # noqa: S101 - asked by `_close` only
-        lines = self._basket.on_bill()
+    def _is_occupied(self, basket: Basket, now_s: float) -> bool:
+        """Return whether the tray is still there: a line, something that may become one, or the only question."""
+        lines = basket.on_bill()
+        if any((item := self._item_of(entry)) is not None and item.here for entry in lines):
+            return True
         patience_s = max(self._settings.ask_after_s, self._settings.commit_after_s)
         for item in self._here:
-            track_id = item.track.track_id
-            if self._line_of(item) is not None:
-                return True
-            if track_id not in self._asked and now_s - item.entered_s < patience_s:
-                return True
-            if not lines and track_id in self._asked:
+            asked = item.track.track_id in self._asked
+            if not lines if asked else now_s - item.entered_s < patience_s:
                 return True
         return False
 
     def _close_for_strangers(self, at: Moment) -> list[Decision]:
         """Close a bill whose tray has gone before an item that is none of its objects is looked at."""
-        if self._clear_since is None or at.stream_s - self._clear_since.stream_s < self._settings.clear_s:
+        clear = self._clear_since
+        if self._basket is None or clear is None or at.stream_s - clear.stream_s < self._settings.clear_s:
             return []
-        if not any(self._line_of(item) is None for item in self._here):
+        strangers = [item for item in self._here if self._line_of(item) is None]
+        if not any(self._is_stranger(self._basket, item) for item in strangers):
             return []
-        return self._finish(at, self._clear_at(), "zone clear")
+        return self._finish(self._basket, at, self._later(clear), "zone clear")
 
-    def _clear_at(self) -> Moment:
-        assert self._clear_since is not None  # noqa: S101 - asked when the zone is clear
-        clear_s = self._settings.clear_s
-        return Moment(self._clear_since.stream_s + clear_s, self._clear_since.utc_s + clear_s)
+    def _is_stranger(self, basket: Basket, item: Item) -> bool:
+        """Return whether an item is surely none of the bill's objects: known as something else, or elsewhere."""
+        if item.track.confidence >= self._settings.ask_confidence:
+            return True
+        near = self._settings.near_boxes
+        return all(distance_from(entry, self._item_of(entry), item.track.box) > near for entry in basket.entries)
+
+    def _later(self, clear: Moment) -> Moment:
+        """Return the moment at which the zone had been clear for long enough."""
+        return Moment(clear.stream_s + self._settings.clear_s, clear.utc_s + self._settings.clear_s)
 
     def _close(self, at: Moment, now_s: float) -> list[Decision]:
-        if self._basket is None:
+        basket = self._basket
+        if basket is None:
             return []
-        if self._is_occupied(now_s):
+        if self._is_occupied(basket, now_s):
             self._clear_since = None
         elif self._clear_since is None:
-            seen = [item.seen_s for entry in self._basket.on_bill() if (item := self._item_of(entry)) is not None]
+            seen = [item.seen_s for entry in basket.on_bill() if (item := self._item_of(entry)) is not None]
             ago_s = now_s - max(seen) if seen else 0.0
             self._clear_since = Moment(at.stream_s - ago_s, at.utc_s - ago_s)
         if self._clear_since is not None:
             wait_s = max(self._settings.clear_s, self._settings.return_s)
             if at.stream_s - self._clear_since.stream_s >= wait_s:
-                return self._finish(at, self._clear_at(), "zone clear")
-        if at.utc_s - self._basket.bill.opened_at_s >= self._settings.max_open_s:
-            return self._finish(at, at, f"open for {self._settings.max_open_s:g} s")
+                return self._finish(basket, at, self._later(self._clear_since), "zone clear")
+        if at.utc_s - basket.bill.opened_at_s >= self._settings.max_open_s:
+            return self._finish(basket, at, at, f"open for {self._settings.max_open_s:g} s")
         return []
 
-    def _finish(self, at: Moment, closed: Moment, reason: str) -> list[Decision]:
-        assert self._basket is not None  # noqa: S101 - only an open bill is finished
-        for entry in self._basket.on_bill():
-            item = self._item_of(entry)
-            if item is not None and item.here:
-                line = entry.line
-                self._billed.append(_Billed(line.track_id, line.dish, item.track.box, item.seen_s))
-        decision = self._basket.close(at, closed, reason)
-        self._closed.append(self._basket.bill)
-        self._basket, self._clear_since, self._rest_still_s = None, None, None
-        self._departing.clear()
-        self._departed.clear()
-        self._offset_s = 0.0
+    def _finish(self, basket: Basket, at: Moment, closed: Moment, reason: str) -> list[Decision]:
+        decision = basket.close(at, closed, reason)
+        self._closed.append(basket.bill)
+        self._billed.take(basket.bill, self._items)
+        self._basket, self._clear_since, self._offset_s = None, None, 0.0
+        self._departures.begin_anew()
         return [decision]
 
     # --- 8: interruptions ----------------------------------------------------------------------------------------
+
+    def _missing(self) -> list[Entry]:
+        """Return the lines whose objects are not here."""
+        lines = [] if self._basket is None else self._basket.on_bill()
+        return [entry for entry in lines if (item := self._item_of(entry)) is None or not item.here]
 
     def _end_recovery(self, at: Moment) -> list[Decision]:
         self._recover_from_s = None
         if self._basket is None:
             return []
-        lines = self._basket.on_bill()
-        gone = [entry for entry in lines if (item := self._item_of(entry)) is None or not item.here]
-        if lines and len(gone) == len(lines):
-            return self._finish(at, at, "gone after an interruption")
-        return [self._remove(entry, at, at.stream_s - self._offset_s, "gone after an interruption") for entry in gone]
+        decisions = self._adopt_moved(at)
+        lines, gone = self._basket.on_bill(), self._missing()
+        strangers = any(self._entry_of(item.track.track_id) is None for item in self._here)
+        # Another tray may hold a dish like one of ours where ours was: what else lies there tells the two apart.
+        is_other_tray = strangers and 2 * len(gone) > len(lines)
+        if lines and (len(gone) == len(lines) or is_other_tray):
+            return decisions + self._finish(at, at, "gone after an interruption", stays=False)
+        left_s = at.stream_s - self._offset_s
+        return decisions + [self._remove(entry, at, left_s, "gone after an interruption") for entry in gone]
+
+    def _adopt_moved(self, at: Moment) -> list[Decision]:
+        """Take up a tray that moved meanwhile: all dishes that are missing lie elsewhere in the zone."""
+        assert self._basket is not None  # noqa: S101 - asked by `_end_recovery` only
+        strangers = [item for item in self._here if self._entry_of(item.track.track_id) is None]
+        pairs: list[tuple[Entry, Item]] = []
+        for entry in self._missing():
+            found = next((item for item in strangers if item.track.label == entry.line.dish), None)
+            if found is None:
+                return []
+            strangers.remove(found)
+            pairs.append((entry, found))
+        decisions: list[Decision] = []
+        for entry, item in pairs:
+            article, line = self._menu[entry.line.dish], entry.line
+            self._presence.dismiss(line.track_id)
+            reason = "the same object, moved during an interruption"
+            decisions.append(self._basket.revise(entry, article, item.track.track_id, line.confidence, at, reason))
+            self._basket.see(entry, item.track.box)
+        return decisions

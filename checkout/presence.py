@@ -67,7 +67,7 @@ class Item:
         """Return whether it is here and was detected in this very frame."""
         return self.here and bool(self.trail) and self.trail[-1][0] == now_s
 
-    def stillness(self, now_s: float, window_s: float) -> float | None:
+    def moved_boxes(self, now_s: float, window_s: float) -> float | None:
         """Return how far it moved within the last `window_s`, in box sides; None when it was seen too little."""
         if len(self.trail) < 2:
             return None
