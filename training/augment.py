@@ -99,7 +99,7 @@ def _focus(pictures: Pictures, index: int, rng: np.random.Generator) -> NDArray[
         height, width = pictures.image(index).shape[:2]
         return np.asarray(rng.uniform(0, 1, 2) * (width, height))
     box = boxes[rng.integers(len(boxes))].astype(np.float64)
-    return (box[:2] + box[2:]) / 2
+    return np.asarray((box[:2] + box[2:]) / 2)
 
 
 def collate(samples: list[Sample]) -> tuple[torch.Tensor, Truth]:

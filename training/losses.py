@@ -18,7 +18,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits as bce
 from training.assign import Truth, assign
 from training.traynet import decode_boxes
 
-BOX = 3.0
+BOX = 5.0
 CLASS = 1.0
 
 

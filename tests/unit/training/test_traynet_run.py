@@ -17,7 +17,7 @@ from training import command, export, train_traynet
 from training.augment import plain_sample, varied_sample
 from training.checkpoint import load_weights, net_of
 from training.synthetic_set import PRESET_SHARES, Pictures, plan
-from training.train_traynet import TrainSettings, batch_at, rate_at, train
+from training.train_traynet import TrainSettings, balanced, batch_at, rate_at, train
 from training.traynet import TrayNet, TrayNetShape
 
 COLOURS = np.array([[230, 30, 30], [30, 230, 30], [30, 30, 230]], dtype=np.uint8)
@@ -131,9 +131,20 @@ def test_the_rate_climbs_then_falls() -> None:
 
 def test_every_lap_shows_each_picture_once_in_another_order() -> None:
     settings = TrainSettings(batch=4)
-    laps = [[index for step in range(3) for index, _ in batch_at(3 * lap + step, 12, settings)] for lap in range(2)]
+    row = np.arange(12)
+    laps = [[index for step in range(3) for index, _ in batch_at(3 * lap + step, row, settings)] for lap in range(2)]
     assert sorted(laps[0]) == sorted(laps[1]) == list(range(12))
     assert laps[0] != laps[1]
+
+
+def test_pictures_with_rare_dishes_come_more_often() -> None:
+    pictures = blocks(200, 4)
+    rare = [7, 50, 120]
+    for i in range(200):
+        pictures.classes[i][:] = 2 if i in rare else i % 2
+    times = np.bincount(balanced(pictures), minlength=200)
+    assert (times[rare] >= 2).all()
+    assert (np.delete(times, rare) == 1).all()
 
 
 @pytest.mark.parametrize("size", [SIZE, (64, 64)])
