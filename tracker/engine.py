@@ -23,8 +23,9 @@ from tracker.table import CONFIRMED, LOST, OCCLUDED, TENTATIVE, Mask, Rows, Sele
 DRIFT_S = 0.3
 #: The shortest time step (a stream whose clock stands still or goes back).
 SHORTEST_STEP_S = 1e-3
-#: A track whose best detection costs more than this does not sit where it should: time to ask whether all have moved.
-DISPLACED_COST = 0.75
+#: A detection that costs more than this with every track lies where nothing should be; when this share of them does, it
+#: is time to ask whether all have moved.
+DISPLACED_COST, STRANGE_SHARE = 0.75, 0.4
 #: An occluded object stays so until less than this share of what first hid it remains.
 UNCOVER_SHARE = 0.5
 #: An object whose velocity strays from its average by less than this share of it moves steadily.
@@ -138,16 +139,16 @@ class TrackingEngine:
         np.maximum(table.motion.mean[:, 2:], 1.0, out=table.motion.mean[:, 2:])
 
     def _follow_jump(self, possible: Pairs, seen: Observations, before: Floats, dt_s: float) -> Pairs:
-        """When most visible tracks are off their detections, ask whether all moved alike; move them and `before`."""
+        """When many detections lie where no track is, ask whether all moved alike; move them and `before`."""
         table = self.table
-        visible = (table.unseen_s == 0.0) & (table.state != TENTATIVE)
-        off = visible.copy()
-        off[possible.rows[possible.cost < DISPLACED_COST]] = False
-        if int(off.sum()) < max(2, 0.4 * visible.sum()):
+        known = (table.state != TENTATIVE) & (table.left_over == 0)
+        strange = np.ones(len(seen), dtype=bool)
+        strange[possible.columns[possible.cost < DISPLACED_COST]] = False
+        if int(strange.sum()) < max(2, STRANGE_SHARE * len(seen)):
             return possible
         start = table.motion.mean.copy()
         start[:, :2] = before
-        shift = common_shift(start[visible], seen.measured)
+        shift = common_shift(start[known], seen.measured)
         if shift is None:
             return possible
         here = table.left_over == 0

@@ -12,30 +12,33 @@ from tracker.table import Mask
 AGREEMENT = 0.12
 #: No shift of more box sides than this is thought of.
 LONGEST_JUMP = 2.5
+#: So many detections, the surest ones, are enough for a vote.
+MOST_VOTERS = 16
 #: How alike in size two boxes must be to vote.
 SIZE_TOLERANCE = 0.3
 #: An object belongs to a group whose velocity differs from its own by less than this (sizes/s), or this share of it.
-SAME_SPEED, SAME_SHARE = 0.7, 0.4
+SAME_SPEED, SAME_SHARE = 1.5, 0.4
 #: Neighbours that move slower than this (sizes/s) are at rest.
 AT_REST = 0.1
 
 
 def common_shift(mean: Floats, measured: Floats) -> Floats | None:
-    """Find the one displacement that carries most tracks onto detections, by vote.
+    """Find the one displacement that explains most detections by known tracks, by vote.
 
-    Every pair of alike size proposes its displacement; the proposal wins that brings most tracks close to a detection
-    of their size, and among equals the shortest. It must carry at least half the tracks, two at the least, and more
-    than standing still does.
+    Every pair of alike size proposes its displacement; the proposal wins that brings a track of their size close to
+    most detections, and among equals the shortest. It must explain at least half of them, two at the least, and more
+    than standing still does: where most detections are missing, what is left must not look like a jump.
 
     Args:
-        mean: (N, 4) centre x, centre y, width, height of the tracks that were just seen.
-        measured: (M, 4) the same of the detections.
+        mean: (N, 4) centre x, centre y, width, height of the tracks that are in the frame, seen or not.
+        measured: (M, 4) the same of the detections, surest first.
 
     Returns:
         The displacement (2,) in pixels, or None.
     """
     if len(mean) < 2 or len(measured) < 2:
         return None
+    measured = measured[:MOST_VOTERS]
     alike = similar_size(mean[:, 2:], measured[:, 2:], SIZE_TOLERANCE)
     step = measured[None, :, :2] - mean[:, None, :2]
     sides = mean[:, None, 2:]
@@ -43,10 +46,10 @@ def common_shift(mean: Floats, measured: Floats) -> Floats | None:
     proposals = np.concatenate([np.zeros((1, 2)), step[possible]])
     off = np.abs(step[None] - proposals[:, None, None, :]) < AGREEMENT * sides[None]
     agrees = off.all(axis=3) & alike[None]
-    votes = agrees.any(axis=2).sum(axis=1)
+    votes = agrees.any(axis=1).sum(axis=1)
     order = np.lexsort((np.hypot(proposals[:, 0], proposals[:, 1]), -votes))
     best = order[0]
-    if best == 0 or votes[best] <= votes[0] or votes[best] < max(2, 0.5 * len(mean)):
+    if best == 0 or votes[best] <= votes[0] or votes[best] < max(2, 0.5 * len(measured)):
         return None
     carried: Floats = np.median(step[agrees[best]], axis=0)
     return carried
