@@ -10,7 +10,10 @@ On the bottle clip, in rounds that run each way in turn, so that the machine's l
   in onnxruntime with as many threads, letterbox and decode in numpy, ByteTrack of the package `trackers`. And
   `user_script_speed_all_cores` against the same loop with onnxruntime left at its defaults, which take every core.
 - `count_error`, `user_script_count_error`: share of frames with a wrong number of bottles, ±0.5 s around true changes
-  left out. The script counts the bottles that ByteTrack holds in the frame.
+  left out. The script counts the bottles that ByteTrack holds in the frame; it is right from its second frame on, since
+  it believes every box at once, and the product waits until an object is sure.
+- `objects`, `user_script_objects`: how many different bottles each saw in all. There are 3: a bottle that is taken and
+  comes back is the same line of the bill, and a new number in the script.
 
 Writes bench/results/overhead.json.
 """
@@ -83,16 +86,18 @@ class UserScript:
         self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         self._cells, self._strides = _grid()
 
-    def run(self) -> tuple[float, list[int]]:
-        """Return frames/s and the number of tracked bottles after each frame."""
+    def run(self) -> tuple[float, list[int], int]:
+        """Return frames/s, the number of tracked bottles after each frame, and how many there were in all."""
         tracker = ByteTrackTracker(frame_rate=cv2.VideoCapture(str(CLIP)).get(cv2.CAP_PROP_FPS))
         counts: list[int] = []
+        seen: set[int] = set()
         began = time.perf_counter()
         for image in _pictures():
             tracked = tracker.update(self._detect(image))
             known = tracked.tracker_id if tracked.tracker_id is not None else np.zeros(0)
+            seen.update(known[known >= 0].tolist())
             counts.append(int((known >= 0).sum()))
-        return len(counts) / (time.perf_counter() - began), counts
+        return len(counts) / (time.perf_counter() - began), counts, len(seen)
 
     def _detect(self, image: NDArray[np.uint8]) -> supervision.Detections:
         ratio = min(SIDE / image.shape[0], SIDE / image.shape[1])
@@ -154,6 +159,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     speeds: dict[str, list[float]] = {"bare": [], "replay": [], "script": [], "script_all_cores": []}
     ours: dict[str, Any] = {}
     counts: list[int] = []
+    objects = 0
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "truth.json"
         path.write_text(json.dumps(content), encoding="utf-8")
@@ -161,7 +167,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             speeds["bare"].append(bare_speed(config))
             ours = product(args.config, path)
             speeds["replay"].append(ours["replay_fps"])
-            speed, counts = UserScript(model, wanted.threads).run()
+            speed, counts, objects = UserScript(model, wanted.threads).run()
             speeds["script"].append(speed)
             speeds["script_all_cores"].append(UserScript(model, None).run()[0])
             line = ", ".join(f"{name} {values[-1]:.1f}" for name, values in speeds.items())
@@ -173,9 +179,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         row("count_error", ours["count_error"], "share", script_error(counts, truth), "lower"),
         row("user_script_count_error", script_error(counts, truth), "share"),
     ]
+    rows += [
+        row("objects", ours["lines"], "bottles", 3, "lower"),
+        row("user_script_objects", objects, "bottles", 3, "lower"),
+    ]
     rows += [row(f"{name}_fps", statistics.median(values), "frames/s") for name, values in speeds.items()]
     write_results("overhead", rows)
-    missed = [line["name"] for line in rows if line["reference"] is not None and (line["ratio"] or 0) < 1]
+    missed = [
+        line["name"]
+        for line in rows
+        if line["reference"] is not None and (line["ratio"] or 0) < 1 and line["name"] != "user_script_objects"
+    ]
     print("missed: " + ", ".join(missed) if missed else "all bars are reached")
     return 1 if missed else 0
 
