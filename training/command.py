@@ -92,6 +92,7 @@ def _export(args: argparse.Namespace) -> int:
 
     from training.export import export
 
+    card = args.export if args.export.suffix == ".yaml" else args.export.with_name(args.export.name + ".yaml")
     log = args.out / "metrics.jsonl"
     try:
         lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
@@ -99,11 +100,9 @@ def _export(args: argparse.Namespace) -> int:
         raise ConfigError(f"{log}: cannot read the run's log; give the --out of a finished run") from err
     best = max(lines, key=lambda line: float(line["ap50"] * line["class_accuracy"]))
     scores = {f"validation_{k}": v for k, v in best.items() if k.startswith(("ap50", "class_accuracy"))}
-    size = tuple(json.loads((args.out / "run.json").read_text(encoding="utf-8"))["parameters"]["size"])
-    source = "traylane train --arch traynet --out DIR, then --export; see docs/training.md"
-    weights = export(
-        args.out / "best.pt", args.export.with_suffix(".yaml"), _version_of(args.export), size, scores, source
-    )
+    run_card = json.loads((args.out / "run.json").read_text(encoding="utf-8"))
+    size = tuple(run_card["parameters"]["size"])
+    weights = export(args.out / "best.pt", card, _version_of(card), size, scores, _source_of(run_card))
     print(f"{weights} ({weights.stat().st_size / 1e6:.2f} MB), from step {best['step']}: {scores}")
     return 0
 
@@ -114,6 +113,19 @@ def _version_of(card: Path) -> str:
     if not (name and at and version):
         raise ConfigError(f"--export {card}: name the card NAME@VERSION.yaml, such as traynet@2.yaml")
     return version
+
+
+def _source_of(run_card: Mapping[str, Any]) -> str:
+    """Return how weights came to be, from the run.json of their run."""
+    pictures = run_card["data"]["train"]
+    parts = [
+        "traylane train --arch traynet (docs/training.md)",
+        f"commit {run_card['git'][:12]}",
+        f"{pictures['pictures']} pictures of the synthetic lane, seeds {pictures['seeds'][0]}-{pictures['seeds'][1]}",
+    ]
+    if run_card["init_sha256"]:
+        parts.append(f"started from weights {run_card['init_sha256'][:12]} of an earlier run of the same command")
+    return "; ".join(parts)
 
 
 def _show_roll(done: int, of: int) -> None:
