@@ -94,7 +94,7 @@ class TrackingEngine:
         possible = possible_pairs(table, seen, self.belief, dt_s, settings)
         if settings.group_motion and len(table) > 1 and len(seen) > 1:
             possible = self._follow_jump(possible, seen, before, dt_s)
-        pairs = match(possible, table, seen, settings)
+        pairs = match(possible, table, seen, dt_s, settings)
         hands = self._hands.update(seen.hands, dt_s)
         merged = self._correct(pairs.rows, seen, pairs.columns, hands, dt_s, captured_at_s)
         unseen = np.ones(len(table), dtype=bool)

@@ -16,6 +16,8 @@ from tracker.table import TENTATIVE, Mask, Rows, Selection, TrackTable
 COST_LIMIT = 1.25
 #: What a low-score detection must cost less than: these may only continue what is there.
 LOW_COST_LIMIT = 0.8
+#: A tentative track may be a ghost: its second sighting must be close, the closer the sooner it comes (1 and 1/s).
+YOUNG_COST_LIMIT, YOUNG_COST_RATE = 0.8, 2.0
 #: Buffered IoU below which no pair is a match, whatever else speaks for it.
 LEAST_OVERLAP = 0.08
 
@@ -61,7 +63,7 @@ def possible_pairs(
     return Pairs(rows, columns, cost, (len(table), len(seen)))
 
 
-def match(pairs: Pairs, table: TrackTable, seen: Observations, settings: TrackerSettings) -> Matches:
+def match(pairs: Pairs, table: TrackTable, seen: Observations, dt_s: float, settings: TrackerSettings) -> Matches:
     """Pair tracks and detections in three stages (after ByteTrack, Zhang et al., ECCV 2022).
 
     1. every known track against the detections with high scores; 2. the known ones left against the low ones;
@@ -78,7 +80,10 @@ def match(pairs: Pairs, table: TrackTable, seen: Observations, settings: Tracker
         waiting[rows] = False
         found = [(rows, columns)]
         low, young = ~high & waiting[pairs.rows], high & ~known & free[pairs.columns]
-        for allowed, limit in ((low, LOW_COST_LIMIT), (young, COST_LIMIT)):
+        for allowed, limit in (
+            (low, LOW_COST_LIMIT),
+            (young, min(YOUNG_COST_LIMIT + YOUNG_COST_RATE * dt_s, COST_LIMIT)),
+        ):
             if allowed.any():
                 found.append(assign(pairs, allowed, limit))
         rows, columns = np.concatenate([r for r, _ in found]), np.concatenate([c for _, c in found])
