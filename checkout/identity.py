@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from checkout.basket import Entry
-from checkout.presence import Item, distance_in_boxes
+from checkout.presence import Item, centre, distance_in_boxes
 from checkout.settings import CheckoutSettings
 from core.records import Bill, Box
 
@@ -72,6 +72,14 @@ def absent_line_near(
         if distance <= settings.near_boxes and (best is None or distance < best[0]):
             best = distance, entry
     return None if best is None else best[1]
+
+
+def is_on_its_side(item: Item, entry: Entry, own: Item | None) -> bool:
+    """Return whether an item came into the zone on the side where a line's object went out of it."""
+    if own is None:
+        return False
+    (x0, y0), (x1, y1), (x2, y2) = centre(entry.line.box), centre(own.track.box), centre(item.first_box)
+    return (x1 - x0) * (x2 - x0) + (y1 - y0) * (y2 - y0) > 0
 
 
 @dataclass(frozen=True, slots=True)

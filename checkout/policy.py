@@ -35,7 +35,7 @@ from collections.abc import Sequence
 
 from checkout.basket import Basket, Entry, Moment, bill_id_for
 from checkout.departure import Departures
-from checkout.identity import BilledObjects, absent_line_near, distance_from, distinct
+from checkout.identity import BilledObjects, absent_line_near, distance_from, distinct, is_on_its_side
 from checkout.menu import Dish, Menu
 from checkout.presence import FrameSize, Item, Presence
 from checkout.settings import CheckoutSettings
@@ -154,10 +154,14 @@ class Policy:
         decisions = self._follow_lines(at, stream_s)
         self._here = [item for item in self._here if item.here]
         if self._recover_from_s is not None:
-            if self._missing() and stream_s - self._recover_from_s < self._settings.recover_s:
+            # An item lingers for `leave_s` after its last sight: what counts now is what is seen again.
+            unseen = any(
+                (item := self._items.get(one)) is None or not item.is_seen(stream_s) for one in self._line_tracks()
+            )
+            if unseen and stream_s - self._recover_from_s < self._settings.recover_s:
                 return decisions
             decisions += self._end_recovery(at)
-        decisions += self._close_for_strangers(at)
+        decisions += self._close_for_strangers(at, stream_s)
         decisions += self._commit(at, stream_s)
         decisions += self._revise(at, stream_s)
         if self._basket is not None:
@@ -257,8 +261,10 @@ class Policy:
             if (
                 not item.is_in_sight(now_s)
                 or track.label not in self._menu
-                or self._entry_of(track.track_id) is not None
+                or self._may_be_on_its_way_back(item, now_s)
             ):
+                continue
+            if self._entry_of(track.track_id) is not None:
                 continue
             settings = self._settings
             if track.confidence >= settings.commit_confidence:
@@ -343,19 +349,39 @@ class Policy:
         patience_s = max(self._settings.ask_after_s, self._settings.commit_after_s)
         for item in self._here:
             asked = item.track.track_id in self._asked
+            if self._may_be_on_its_way_back(item, now_s):
+                continue
             if not lines if asked else now_s - item.entered_s < patience_s:
                 return True
         return False
 
-    def _close_for_strangers(self, at: Moment) -> list[Decision]:
+    def _close_for_strangers(self, at: Moment, now_s: float) -> list[Decision]:
         """Close a bill whose tray has gone before an item that is none of its objects is looked at."""
         clear = self._clear_since
         if self._basket is None or clear is None or at.stream_s - clear.stream_s < self._settings.clear_s:
             return []
-        strangers = [item for item in self._here if self._line_of(item) is None]
-        if not any(self._is_stranger(self._basket, item) for item in strangers):
+        others = [item for item in self._here if self._line_of(item) is None]
+        others = [item for item in others if not self._may_be_on_its_way_back(item, now_s)]
+        if not any(self._is_stranger(self._basket, item) for item in others):
             return []
         return self._finish(self._basket, at, self._later(clear), "zone clear")
+
+    def _may_be_on_its_way_back(self, item: Item, now_s: float) -> bool:
+        """Return whether an item moves towards its old place, perhaps: where it comes to rest will tell.
+
+        That is so while the tray is away as a whole, and the item is of a dish that went with it, in motion, and came
+        into the zone on the side where that dish went out of it: the next tray comes from the other side.
+        """
+        basket, track = self._basket, item.track
+        if basket is None or now_s - item.entered_s > self._settings.settle_s:
+            return False
+        lines = [(entry, self._item_of(entry)) for entry in basket.on_bill()]
+        if any(own is not None and own.here for _, own in lines) or self._line_of(item) is not None:
+            return False
+        if not any(entry.line.dish == track.label and is_on_its_side(item, entry, own) for entry, own in lines):
+            return False
+        moved = item.moved_boxes(now_s, self._settings.still_window_s)
+        return moved is None or moved > self._settings.still_boxes
 
     def _is_stranger(self, basket: Basket, item: Item) -> bool:
         """Return whether an item is surely none of the bill's objects: known as something else, or elsewhere."""
@@ -378,7 +404,8 @@ class Policy:
             seen = [item.seen_s for entry in basket.on_bill() if (item := self._item_of(entry)) is not None]
             ago_s = now_s - max(seen) if seen else 0.0
             self._clear_since = Moment(at.stream_s - ago_s, at.utc_s - ago_s)
-        if self._clear_since is not None:
+        awaited = any(self._may_be_on_its_way_back(item, now_s) for item in self._here)
+        if self._clear_since is not None and not awaited:
             wait_s = max(self._settings.clear_s, self._settings.return_s)
             if at.stream_s - self._clear_since.stream_s >= wait_s:
                 return self._finish(basket, at, self._later(self._clear_since), "zone clear")
@@ -386,10 +413,13 @@ class Policy:
             return self._finish(basket, at, at, f"open for {self._settings.max_open_s:g} s")
         return []
 
-    def _finish(self, basket: Basket, at: Moment, closed: Moment, reason: str) -> list[Decision]:
+    def _finish(
+        self, basket: Basket, at: Moment, closed: Moment, reason: str, other_tray: bool = False
+    ) -> list[Decision]:
         decision = basket.close(at, closed, reason)
         self._closed.append(basket.bill)
-        self._billed.take(basket.bill, self._items)
+        if not other_tray:
+            self._billed.take(basket.bill, self._items)
         self._basket, self._clear_since, self._offset_s = None, None, 0.0
         self._departures.begin_anew()
         return [decision]
@@ -401,25 +431,26 @@ class Policy:
         lines = [] if self._basket is None else self._basket.on_bill()
         return [entry for entry in lines if (item := self._item_of(entry)) is None or not item.here]
 
+    def _strangers(self) -> list[Item]:
+        """Return what is here and has no line."""
+        return [item for item in self._here if self._entry_of(item.track.track_id) is None]
+
     def _end_recovery(self, at: Moment) -> list[Decision]:
         self._recover_from_s = None
-        if self._basket is None:
+        basket = self._basket
+        if basket is None:
             return []
-        decisions = self._adopt_moved(at)
-        lines, gone = self._basket.on_bill(), self._missing()
-        strangers = any(self._entry_of(item.track.track_id) is None for item in self._here)
+        decisions = self._adopt_moved(basket, at)
+        lines, gone = basket.on_bill(), self._missing()
         # Another tray may hold a dish like one of ours where ours was: what else lies there tells the two apart.
-        is_other_tray = strangers and 2 * len(gone) > len(lines)
+        is_other_tray = 2 * len(gone) > len(lines) and bool(self._strangers())
         if lines and (len(gone) == len(lines) or is_other_tray):
-            return decisions + self._finish(at, at, "gone after an interruption", stays=False)
-        left_s = at.stream_s - self._offset_s
-        return decisions + [self._remove(entry, at, left_s, "gone after an interruption") for entry in gone]
+            return decisions + self._finish(basket, at, at, "gone after an interruption", is_other_tray)
+        return decisions + [self._remove(basket, entry, at, "gone after an interruption") for entry in gone]
 
-    def _adopt_moved(self, at: Moment) -> list[Decision]:
+    def _adopt_moved(self, basket: Basket, at: Moment) -> list[Decision]:
         """Take up a tray that moved meanwhile: all dishes that are missing lie elsewhere in the zone."""
-        assert self._basket is not None  # noqa: S101 - asked by `_end_recovery` only
-        strangers = [item for item in self._here if self._entry_of(item.track.track_id) is None]
-        pairs: list[tuple[Entry, Item]] = []
+        strangers, pairs = self._strangers(), []
         for entry in self._missing():
             found = next((item for item in strangers if item.track.label == entry.line.dish), None)
             if found is None:
@@ -431,6 +462,6 @@ class Policy:
             article, line = self._menu[entry.line.dish], entry.line
             self._presence.dismiss(line.track_id)
             reason = "the same object, moved during an interruption"
-            decisions.append(self._basket.revise(entry, article, item.track.track_id, line.confidence, at, reason))
-            self._basket.see(entry, item.track.box)
+            decisions.append(basket.revise(entry, article, item.track.track_id, line.confidence, at, reason))
+            basket.see(entry, item.track.box)
         return decisions

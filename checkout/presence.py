@@ -48,9 +48,11 @@ class Item:
         seen_s: stream seconds of the latest evidence inside.
         left_s: the same, once it has left; None before.
         by_exit: whether it was last seen in an exit zone.
+        first_box: where it was when it was first seen inside, this time.
     """
 
     track: Track
+    first_box: Box
     since_s: float | None = None
     here: bool = False
     entered_s: float = 0.0
@@ -160,7 +162,7 @@ class Presence:
         if item is None:
             if not is_inside:
                 return
-            item = self._items[track.track_id] = Item(track)
+            item = self._items[track.track_id] = Item(track, track.box)
         item.track = track
         evident = track.matched or track.state is TrackState.OCCLUDED
         item.by_exit = at_exit if evident else item.by_exit
@@ -172,7 +174,7 @@ class Presence:
             item.seen_s = now_s
             item.left_s = None
             if item.since_s is None:
-                item.since_s = now_s
+                item.since_s, item.first_box = now_s, track.box
         elif not item.here:
             item.since_s = None
 

@@ -29,6 +29,9 @@ class CheckoutSettings(Settings):
     leave_s: float = Field(
         default=0.4, gt=0, le=10, description="How long it is neither seen nor covered before it left"
     )
+    settle_s: float = Field(
+        default=2.0, ge=0, le=60, description="A dish like one that just left may move this long before it is a new one"
+    )
     stay_s: float = Field(
         default=3.0, gt=0, le=60, description="A moving tray that then lies still this long has lost what left it"
     )

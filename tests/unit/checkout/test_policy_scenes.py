@@ -291,3 +291,15 @@ def test_a_slow_camera_changes_no_rule(fps):
     scene = Scene().play([*tray, away], 13, fps=fps)
     assert [line.dish for line in scene.closed[0].lines] == ["soup", "bread"] or scene.dishes() == ["bread", "soup"]
     assert len(scene.of_kind(REMOVE)) == 1
+
+
+@pytest.mark.parametrize("same_track", [True, False])
+def test_a_lone_dish_carried_off_and_back_by_hand_is_one_line_on_one_bill(same_track):
+    # Out of the zone from 4.2 s to 5.6 s; a new track is first seen far from where the dish lay.
+    out = [(0, 250, 200), (4, 250, 200), (4.3, 150, 330), (4.5, 60, 360)]
+    back = [(5.4, 60, 360), (5.6, 165, 330), (6.2, 250, 200), (20, 250, 200)]
+    thing = Thing("soup", [*out, *back], missed=[(4.4, 5.5)], reborn=() if same_track else [5.5])
+    scene = Scene().play([thing], 12)
+    assert scene.kinds().count("bill_open") == 1
+    assert scene.closed == []
+    assert scene.dishes() == ["soup"]
