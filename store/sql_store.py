@@ -174,12 +174,12 @@ class SqlStore:
         statement = self._dialect.insert(bills).values(row)
         new = statement.excluded
         newer = new.revision > bills.c.revision
-        closes = and_(new.revision == bills.c.revision, bills.c.closed_s.is_(None), new.closed_s.is_not(None))
+        again = and_(new.revision == bills.c.revision, bills.c.closed_s.is_(None))
         written = connection.execute(
             statement.on_conflict_do_update(
                 index_elements=["bill_id"],
                 set_={name: new[name] for name in row if name != "bill_id"},
-                where=or_(newer, closes),
+                where=or_(newer, again),
             ).returning(bills.c.bill_id)
         ).all()
         if written:

@@ -50,7 +50,8 @@ class Store(Protocol):
         """Store everything in one transaction, or nothing.
 
         An event whose id is stored already is left out. A bill replaces the stored one if its revision is higher, or
-        if it closes an open bill at the same revision. A checkpoint never moves backwards.
+        equal while the stored one is open (places of objects change without a revision). A checkpoint never moves
+        backwards.
 
         Returns:
             How many events were new.

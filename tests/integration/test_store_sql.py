@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -108,6 +109,17 @@ def test_closing_needs_no_new_revision(store: SqlStore) -> None:
     store.append([], [make_bill("b", 2)])
     store.append([], [make_bill("b", 2, closed_s=3.0)])
     assert store.bills(closed=True) == [make_bill("b", 2, closed_s=3.0)]
+
+
+def test_places_change_without_a_revision_while_a_bill_is_open(store: SqlStore) -> None:
+    bill = make_bill("b", 2)
+    moved = replace(bill, lines=(replace(bill.lines[0], box=(9.0, 9.0, 10.0, 10.0)), *bill.lines[1:]))
+    store.append([], [bill])
+    store.append([], [moved])
+    assert store.open_bill("lane1") == moved
+    store.append([], [make_bill("b", 3, closed_s=4.0)])
+    store.append([], [replace(moved, revision=3)])
+    assert store.bills() == [make_bill("b", 3, closed_s=4.0)]
 
 
 def test_a_bill_may_lose_all_lines(store: SqlStore) -> None:
