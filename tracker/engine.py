@@ -222,8 +222,8 @@ class TrackingEngine:
         if self._edges is not None:
             table.left_over[rows] |= self._edges.left_over(boxes[rows], table.motion.rate[rows, :2])
         table.covered[rows] = np.where(hidden[rows], np.maximum(by_hand, by_dish), table.covered[rows])
-        open_rows = unseen & (~hidden | (table.state == LOST) | (table.left_over != 0))
-        table.uncovered_s[open_rows] += dt_s
+        hidden &= (table.left_over == 0) & ((table.state != LOST) | (table.uncovered_s < settings.recover_s))
+        table.uncovered_s[unseen & ~hidden] += dt_s
         settle_unseen(table, unseen, hidden, settings)
 
     def _hold(self, unseen: Mask, before: Floats, dt_s: float) -> None:

@@ -6,7 +6,8 @@
     any -> CONFIRMED            seen again
     LOST -> removed             after `hold_s` (less for what was seen only shortly); `reentry_s` after leaving
 
-What is LOST never becomes OCCLUDED: a hand that comes later cannot hide what was already gone.
+What was LOST for more than `recover_s` never becomes OCCLUDED: a hand that comes later cannot hide what was already
+gone. Within that time it was the hand that the detector had missed.
 """
 
 from __future__ import annotations
@@ -44,14 +45,14 @@ def settle_unseen(table: TrackTable, unseen: Mask, hidden: Mask, settings: Track
     Args:
         table: the tracks; `unseen_s`, `uncovered_s` and `left_over` are up to date.
         unseen: (N,) tracks that were not matched in this frame.
-        hidden: (N,) of these, the ones under something.
+        hidden: (N,) of these, the ones under something that may still be there.
         settings: see there.
     """
     alive = unseen & (table.state != TENTATIVE)
-    table.state[alive & hidden & (table.state != LOST)] = OCCLUDED
+    table.state[alive & hidden] = OCCLUDED
+    table.uncovered_s[alive & hidden] = 0.0
     gone = (table.uncovered_s >= settings.lost_after_s - 1e-6) | (table.left_over != 0)
     table.state[alive & ~hidden & gone] = LOST
-    table.state[alive & (table.left_over != 0)] = LOST
 
 
 def expired(table: TrackTable, settings: TrackerSettings) -> Mask:

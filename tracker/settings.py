@@ -76,6 +76,9 @@ class TrackerSettings(Settings):
         default=0.3, gt=0, description="a tentative track that is not seen for this long is dropped"
     )
     lost_after_s: float = Field(default=0.2, ge=0, description="unseen and uncovered for this long: LOST")
+    recover_s: float = Field(
+        default=0.3, ge=0, description="a lost track that is covered again within this time was only hidden"
+    )
     hold_s: float = Field(default=10.0, gt=0, description="a lost track is kept in place for this long, then removed")
     hold_per_s: float = Field(
         default=10.0, gt=0, description="but at most for this many seconds per second it was seen"
