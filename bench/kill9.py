@@ -15,11 +15,11 @@ import random
 import signal
 import sys
 import tempfile
-import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import Any
 
 from bench.results_file import row, write_results
 from bench.truth_lane import Scene, TruthSource, film, make_truth_menu, make_truth_pipeline
@@ -46,6 +46,7 @@ class Setup:
         spool_file: of the lane.
         clip: a recording whose frames are those of the scene, to go through the decoder too; None plays the scene.
         fps: the lane's limit of decided frames per second.
+        position: number of the frame that the lane is at, shared with the parent.
     """
 
     scene: Scene
@@ -53,6 +54,11 @@ class Setup:
     spool_file: Path
     clip: Path | None = None
     fps: float | None = None
+    position: Any = field(default_factory=lambda: multiprocessing.get_context("fork").RawValue("l", 0))
+
+    def note(self, index: int) -> None:
+        """Tell the parent where the lane is."""
+        self.position.value = index
 
 
 def open_lane(setup: Setup) -> tuple[Lane, Spool, SqlStore]:
@@ -63,7 +69,7 @@ def open_lane(setup: Setup) -> tuple[Lane, Spool, SqlStore]:
     source: Source = TruthSource(scene, LANE, clock)
     if setup.clip is not None:
         source = make_source(SourceSettings(url=str(setup.clip)), LANE, clock)
-    pipeline = make_truth_pipeline(scene, LANE, clock)
+    pipeline = make_truth_pipeline(scene, LANE, clock, setup.note)
     return Lane(source, pipeline, spool, make_truth_menu(), clock, fps=setup.fps), spool, store
 
 
@@ -105,23 +111,32 @@ def finish(child: BaseProcess, timeout_s: float) -> None:
         raise RuntimeError("the lane did not end in time" if alive else f"the lane ended with code {child.exitcode}")
 
 
-def kill_again_and_again(setup: Setup, kills: int, seed: int, undisturbed_s: float) -> int:
-    """Kill the lane `kills` times at random moments, then let it finish. Returns how often it was killed.
+def kill_again_and_again(setup: Setup, kills: int, seed: int) -> int:
+    """Kill the lane at `kills` random moments of the scene, then let it finish. Returns how often it was killed.
 
-    The moments are spread so that the scene is over soon after the last one.
+    The moments are positions in the scene, so that a busy machine does not change them, and then up to 20 ms: between
+    frames, in the middle of a transaction. One in five comes while the lane is starting.
     """
-    moments = random.Random(seed)
+    chance = random.Random(seed)
+    targets = sorted(chance.randrange(len(setup.scene.frames)) for _ in range(kills))
     killed = 0
-    for _ in range(kills):
+    for target in targets:
         child = start(setup)
-        child.join(moments.uniform(0.0, 2.0) * undisturbed_s / (kills + 1))
-        if not child.is_alive():
-            break
-        os.kill(child.pid or 0, signal.SIGKILL)
+        if chance.random() < 0.2:
+            child.join(chance.uniform(0.0, 0.3))
+        while child.is_alive() and setup.position.value < target:
+            child.join(0.002)
+        child.join(chance.uniform(0.0, 0.02))
+        if child.is_alive():
+            os.kill(child.pid or 0, signal.SIGKILL)
+            killed += 1
         child.join()
-        killed += 1
-    finish(start(setup), 10 * undisturbed_s + 60)
+    finish(start(setup), _timeout_s(setup.scene))
     return killed
+
+
+def _timeout_s(scene: Scene) -> float:
+    return 60 + 0.1 * len(scene.frames)
 
 
 @dataclass(frozen=True)
@@ -190,15 +205,13 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         calm = Setup(scene, f"sqlite:///{folder}/calm.db", folder / "calm.spool")
-        began_s = time.monotonic()
-        finish(start(calm), 36_000)
-        undisturbed_s = time.monotonic() - began_s
+        finish(start(calm), _timeout_s(scene))
         truth = Ledger.of(calm.url)
         rows.append(row("bills", len(truth.bills), "bills"))
         urls = {"sqlite": f"sqlite:///{folder}/killed.db"} | ({"postgresql": args.postgres} if args.postgres else {})
         for engine, url in urls.items():
             setup = Setup(scene, url, folder / f"{engine}.spool")
-            killed = kill_again_and_again(setup, args.kills, args.seed, undisturbed_s)
+            killed = kill_again_and_again(setup, args.kills, args.seed)
             difference = Difference.between(truth, Ledger.of(url))
             worst = max(worst, difference.total, args.kills - killed)
             rows.append(row(f"{engine}_kills", killed, "kills"))

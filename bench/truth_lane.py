@@ -6,7 +6,7 @@ what is hidden. All of it follows from the seed and the frame's number, so a lan
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -122,16 +122,18 @@ class TruthSource:
 
 
 class TruthDetector:
-    """Tells what the scene says about a frame."""
+    """Tells what the scene says about a frame; `watch` is called with the index of each."""
 
     name = "truth@1"
 
-    def __init__(self, scene: Scene) -> None:
-        self._scene = scene
+    def __init__(self, scene: Scene, watch: Callable[[int], None] | None = None) -> None:
+        self._scene, self._watch = scene, watch
         self.labels: tuple[str, ...] = (*DISH_NAMES, HAND)
 
     def detect(self, frames: Sequence[Frame]) -> list[Detections]:
         """Return the detections of the frames, by their index."""
+        if self._watch is not None:
+            self._watch(frames[-1].index)
         return [replace(self._scene.frames[frame.index], captured_at_s=frame.captured_at_s) for frame in frames]
 
     def close(self) -> None:
@@ -145,9 +147,11 @@ def make_truth_menu() -> Menu:
     return make_menu(MenuSettings(currency="EUR", dishes=rounded))
 
 
-def make_truth_pipeline(scene: Scene, lane_id: str, clock: Clock) -> Pipeline:
-    """Return a fresh pipeline with the product's default tracker and policy."""
-    detector, menu = TruthDetector(scene), make_truth_menu()
+def make_truth_pipeline(
+    scene: Scene, lane_id: str, clock: Clock, watch: Callable[[int], None] | None = None
+) -> Pipeline:
+    """Return a fresh pipeline with the product's default tracker and policy; see `TruthDetector` for `watch`."""
+    detector, menu = TruthDetector(scene, watch), make_truth_menu()
     zones = make_zones({"tray": ZoneSettings(role="tray", polygon=TRAY_ZONE)})
 
     def make_tracker(size: FrameSize) -> MultiObjectTracker:
