@@ -11,9 +11,11 @@ import time
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
+import numpy as np
 from flask import Flask, Response, jsonify, render_template, request
 from werkzeug.exceptions import HTTPException
 
+from app.screen import LaneScreen, Picture, encode_jpeg
 from app.site import Site
 from core.errors import ConfigError, StoreUnavailable, TraylaneError
 
@@ -21,6 +23,7 @@ BOUNDARY = "traylane-frame"
 PICTURE_WAIT_S = 1.0
 STATE_PERIOD_S = 0.2
 KEEP_ALIVE_S = 10.0
+NO_PICTURE = Picture(0, encode_jpeg(np.full((360, 640, 3), 14, np.uint8)), 0.0)
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 CONTENT_POLICY = "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'"
 
@@ -97,20 +100,7 @@ def _live(app: Flask, site: Site) -> None:
         if screen is None:
             return unknown_lane(lane_id, site)
 
-        def parts() -> Iterator[bytes]:
-            number = 0
-            while not site.closing.is_set():
-                picture = screen.picture(number, PICTURE_WAIT_S)
-                if picture is None:
-                    continue
-                number = picture.number
-                head = (
-                    f"--{BOUNDARY}\r\nContent-Type: image/jpeg\r\nContent-Length: {len(picture.jpeg)}\r\n"
-                    f"X-Captured-At: {picture.captured_at_s:.6f}\r\n\r\n"
-                )
-                yield head.encode() + picture.jpeg + b"\r\n"
-
-        response = Response(parts(), mimetype=f"multipart/x-mixed-replace; boundary={BOUNDARY}")
+        response = Response(_picture_parts(site, screen), mimetype=f"multipart/x-mixed-replace; boundary={BOUNDARY}")
         response.headers["Cache-Control"] = "no-store"
         return response
 
@@ -129,6 +119,28 @@ def _live(app: Flask, site: Site) -> None:
         response = Response(_state_events(site), mimetype="text/event-stream")
         response.headers["Cache-Control"] = "no-store"
         return response
+
+
+def _picture_parts(site: Site, screen: LaneScreen) -> Iterator[bytes]:
+    """Yield the pictures of a lane as parts of a multipart stream.
+
+    When nothing new comes the last picture (a dark one if there was none) is sent again: a browser's page counts as
+    loading until each of its pictures has begun, and only a write finds out that a viewer is gone.
+    """
+    shown = NO_PICTURE
+    yield f"--{BOUNDARY}\r\n".encode()
+    while not site.closing.is_set():
+        shown = screen.picture(shown.number, PICTURE_WAIT_S) or shown
+        yield _part(shown)
+
+
+def _part(picture: Picture) -> bytes:
+    """Return one part with the boundary that follows it: browsers show a part when they see its end."""
+    head = (
+        f"Content-Type: image/jpeg\r\nContent-Length: {len(picture.jpeg)}\r\n"
+        f"X-Captured-At: {picture.captured_at_s:.6f}\r\n\r\n"
+    )
+    return head.encode() + picture.jpeg + f"\r\n--{BOUNDARY}\r\n".encode()
 
 
 def _state_events(site: Site) -> Iterator[str]:

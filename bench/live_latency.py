@@ -62,6 +62,11 @@ def running_lanes(urls: list[str], folder: Path) -> Iterator[None]:
         child.wait(timeout=30)
 
 
+def camera(stack: contextlib.ExitStack, clip: Path) -> str:
+    """Start an RTSP camera that shows `clip` until the stack ends; return its address."""
+    return stack.enter_context(RtspCamera(clip)).url
+
+
 def watch(lane_id: str, seconds: float, delays_s: list[float]) -> None:
     """Collect arrival − capture of one lane's pictures for `seconds`."""
     end_s = time.monotonic() + seconds

@@ -127,8 +127,11 @@ def test_picture_stream_and_still(appliance):
     still = appliance.web.get("/lanes/lane1/still.jpg")
     assert still.data[:2] == b"\xff\xd8"
     response = appliance.web.get("/lanes/lane1/video.mjpg", buffered=False)
-    part = next(response.iter_encoded())
-    assert part.startswith(f"--{BOUNDARY}\r\nContent-Type: image/jpeg\r\n".encode())
+    parts = response.iter_encoded()
+    assert next(parts) == f"--{BOUNDARY}\r\n".encode()
+    part = next(parts)
+    assert part.startswith(b"Content-Type: image/jpeg\r\n")
+    assert part.endswith(f"--{BOUNDARY}\r\n".encode())
     assert b"X-Captured-At: 17000000" in part
     response.close()
 
