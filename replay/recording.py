@@ -115,8 +115,11 @@ def stays(recording: Recording) -> list[Stay]:
         elif decision.kind is DecisionKind.LINE_REMOVE and key in running:
             end(key, decision.stream_s, removed=True)
         elif decision.kind is DecisionKind.BILL_CLOSE:
+            bill = recording.bills.get(decision.bill_id)
+            # The event comes when the lane is sure; the bill says when the tray had gone.
+            closed_s = decision.stream_s if bill is None or bill.closed_s is None else bill.closed_s
             for other in [k for k in running if k[0] == decision.bill_id]:
-                end(other, decision.stream_s, removed=False)
+                end(other, max(closed_s, running[other].t_s), removed=False)
     for key in list(running):
         end(key, recording.ended_s, removed=False)
     return sorted(ended, key=lambda stay: (stay.t_s, stay.bill_id, str(stay.line)))
