@@ -55,6 +55,8 @@ class TrackingEngine:
         self._edges = None if frame_size is None else FrameEdges(frame_size)
         self._evidence = ClassEvidence(classes, settings)
         self._hands = Hands(settings.hand_memory_s)
+        # A size that is kept has no rate that lasts: it may only be found to be a little different.
+        self._decay_seen = np.array([[1.0, 1.0, 0.0, 0.0]]) if settings.keeps_size else np.ones((1, 4))
         self._next_id = 1
         self._now_s: float | None = None
 
@@ -123,15 +125,11 @@ class TrackingEngine:
         if not len(table):
             return
         unseen = table.unseen_s > 0.0
-        decay = None
-        if unseen.any() or settings.keeps_size:
+        decay = self._decay_seen
+        if unseen.any():
             steady = table.unsteady < STEADY_SHARE * np.hypot(table.drift[:, 0], table.drift[:, 1])
             coast_s = np.where(steady, settings.steady_coast_s, settings.coast_s)
-            decay = np.ones((len(table), 4))
-            decay[:] = np.where(unseen, np.exp(-dt_s / coast_s), 1.0)[:, None]
-            if settings.keeps_size:
-                # A size that is kept has no rate that lasts: it may only be found to be a little different.
-                decay[:, 2:] = 0.0
+            decay = np.where(unseen, np.exp(-dt_s / coast_s), 1.0)[:, None] * decay
         sides = table.motion.mean[:, 2:]
         scale = np.sqrt(sides[:, :1] * sides[:, 1:]) * settings.acceleration
         acceleration = np.concatenate([scale, scale, sides * settings.resize_acceleration], axis=1)

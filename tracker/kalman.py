@@ -56,7 +56,7 @@ class Gaussians:
         Args:
             dt_s: seconds, > 0.
             acceleration: (N, 4) standard deviation of the white acceleration, pixels/s^2.
-            decay: (N, 1) or (N, 4) factor d of the rates over this step, 0..1; None stands for 1.
+            decay: (1 or N, 1 or 4) factor d of the rates over this step, 0..1; None stands for 1.
         """
         variance = acceleration * acceleration
         p11 = self.p11
