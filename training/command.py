@@ -120,7 +120,7 @@ def _source_of(run_card: Mapping[str, Any]) -> str:
     pictures = run_card["data"]["train"]
     parts = [
         "traylane train --arch traynet (docs/training.md)",
-        f"commit {run_card['git'][:12]}",
+        f"commit {run_card['git'][:12]}" + (" with changes not yet committed" if run_card["git"].endswith("+") else ""),
         f"{pictures['pictures']} pictures of the synthetic lane, seeds {pictures['seeds'][0]}-{pictures['seeds'][1]}",
     ]
     if run_card["init_sha256"]:
