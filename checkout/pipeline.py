@@ -35,6 +35,10 @@ class Tracker(Protocol):
         """Take note that the stream broke for `seconds`: nothing was seen, nothing is concluded from it."""
         ...
 
+    def join(self) -> None:
+        """Take note, before the first frame, that the scene ran before: what that frame shows may have just come."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class LaneUpdate:
@@ -97,6 +101,7 @@ class Pipeline:
         self._tracks = Tracks(-1, 0.0, ())
         self._stream_s = 0.0
         self._id_base = self._highest_id = 0
+        self._at_start = True
 
     @property
     def detector(self) -> Detector:
@@ -106,6 +111,7 @@ class Pipeline:
     def resume(self, checkpoint: Checkpoint) -> None:
         """Go on after `checkpoint`, before the first step; the caller brings the frames that follow it."""
         self._id_base = self._highest_id = checkpoint.last_track_id
+        self._at_start = False
 
     def restore(self, bill: Bill) -> None:
         """Go on with the bill that a live lane's former process left open, before the first step."""
@@ -155,6 +161,9 @@ class Pipeline:
             if self._tracker is not None:
                 self._policy.resize(self._size, size)
             self._tracker, self._size, self._id_base = self._make_tracker(size), size, self._highest_id
+            if not self._at_start:
+                self._tracker.join()
+            self._at_start = False
         tracks = self._tracker.update(detections, frame.image)
         if self._id_base:
             base = self._id_base

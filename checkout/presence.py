@@ -1,9 +1,10 @@
 """Who is in the tray zone: entering and leaving with hysteresis in seconds, and who lies still.
 
 Evidence that an item is here is a detection of it inside the zone, or the tracker's word that something covers the
-place where it must be (`OCCLUDED`). An item has *entered* when the evidence has lasted `enter_s`; it has *left* when
-there has been none for `leave_s`, and `left_s` is then the moment of the last evidence. Both are durations, so that a
-slow camera changes no rule.
+place where it must be (`OCCLUDED`). An item has *entered* when the tracker counts it and the evidence has lasted
+`enter_s`, from its first sighting on; what the tracker counts at first sight (it lay there when the lane began to
+look) is here at once. It has *left* when there has been no evidence for `leave_s`, and `left_s` is then the moment of
+the last. Both are durations, so that a slow camera changes no rule.
 """
 
 from __future__ import annotations
@@ -110,7 +111,7 @@ class Presence:
 
     def update(self, tracks: Tracks, now_s: float, size: FrameSize) -> tuple[Item, ...]:
         """Take one frame's tracks; return the items that are here or have been, by track id."""
-        known = [track for track in tracks.tracks if self._counts(track)]
+        known = [track for track in tracks.tracks if track.state is not TrackState.REMOVED]
         inside = self._inside(self._tray, known, size)
         exits = self._inside(self._exit, known, size)
         alive = set()
@@ -145,9 +146,6 @@ class Presence:
         """Forget every track: the tracker begins anew."""
         self._items.clear()
 
-    def _counts(self, track: Track) -> bool:
-        return track.state not in (TrackState.TENTATIVE, TrackState.REMOVED)
-
     def _inside(self, zones: Sequence[Zone], tracks: Sequence[Track], size: FrameSize) -> list[bool]:
         if not tracks or not zones:
             return [False] * len(tracks)
@@ -179,7 +177,14 @@ class Presence:
             item.since_s = None
 
     def _settle(self, item: Item, now_s: float) -> None:
-        if not item.here and item.since_s is not None and now_s - item.since_s >= self._enter_s:
+        counts = item.track.state is not TrackState.TENTATIVE
+        lay_there = item.track.first_seen_s == item.track.last_seen_s
+        if (
+            counts
+            and not item.here
+            and item.since_s is not None
+            and (lay_there or now_s - item.since_s >= self._enter_s)
+        ):
             item.here, item.entered_s = True, item.since_s
         elif item.here and now_s - item.seen_s >= self._leave_s:
             item.here, item.left_s, item.since_s = False, item.seen_s, None

@@ -147,7 +147,8 @@ class Track:
         score: the detector's score when last matched, 0..1.
         state: see TrackState.
         visibility: share of the object that is thought to be seen now, 0..1.
-        posterior: (label, probability) pairs, most probable first, top few; the rest is unknown.
+        posterior: (label, probability) pairs: the label that is shown (another must be clearly likelier to replace it),
+            then the most probable ones, top few; the rest is unknown.
         first_seen_s: UTC epoch seconds of the first detection.
         last_seen_s: UTC epoch seconds of the latest matched detection.
         matched: whether a detection of this frame was given to it.
@@ -172,7 +173,7 @@ class Track:
 
     @property
     def label(self) -> str:
-        """The most probable label, or `ITEM` when nothing is known."""
+        """The label that is shown, or `ITEM` when nothing is known."""
         return self.posterior[0][0] if self.posterior else ITEM
 
     @property

@@ -59,6 +59,7 @@ class TrackingEngine:
         self._decay_seen = np.array([[1.0, 1.0, 0.0, 0.0]]) if settings.keeps_size else np.ones((1, 4))
         self._next_id = 1
         self._now_s: float | None = None
+        self.at_start = True
 
     def gap(self, seconds: float) -> None:
         """Take note that nothing was seen for `seconds`: time passes, but nothing is concluded from it."""
@@ -105,6 +106,10 @@ class TrackingEngine:
             self._settle(unseen, np.concatenate([hands, merged]) if len(merged) else hands, before, dt_s)
         self._confirm()
         self._begin(newcomers(table, seen, pairs.free, settings), seen, captured_at_s, dt_s)
+        if self.at_start:
+            # Nothing came in before our eyes: what is seen well lay there before we looked.
+            table.state[table.score >= settings.sure_score] = CONFIRMED
+            self.at_start = False
         self._forget()
         self.belief = self._evidence.posterior(self.table)
 

@@ -4,11 +4,11 @@ Each matched detection gives a likelihood for each class and for *unknown* (none
 over the whole life of the object, each weighted by how new the view is and by how much of the object was visible; the
 average is then sharpened by the number of *independent* views:
 
-    posterior = softmax((1 + views) * sum(w log p) / sum(w) + inertia of the label that is shown)
+    posterior = softmax((1 + views) * sum(w log p) / sum(w))
 
 Thirty equal frames of a dish at rest are one view, not thirty: a view counts as new after `view_s` seconds or a
 movement by `view_shift` sizes. Nothing is forgotten, so a long wrong glance cannot outvote a longer right one. The
-inertia keeps the shown label from flickering between two that are equally likely.
+label that is shown changes only when another one is clearly likelier, so that it does not flicker between equals.
 """
 
 from __future__ import annotations
@@ -89,10 +89,12 @@ class ClassEvidence:
         logits = table.log_likelihood * sharp[:, None]
         lines = np.arange(count)
         shown = table.held < self._classes
-        logits[lines, table.held] += np.where(shown, INERTIA, 0.0)
         logits -= logits.max(axis=1, keepdims=True)
         odds = np.exp(logits)
-        held: NDArray[np.int64] = odds[:, : self._classes].argmax(axis=1)
+        # The inertia decides which label is shown; it is no evidence, so it does not make the posterior surer.
+        favoured = odds[:, : self._classes].copy()
+        favoured[lines[shown], table.held[shown]] *= np.exp(INERTIA)
+        held: NDArray[np.int64] = favoured.argmax(axis=1)
         table.held[:] = np.where(table.weight > 0.0, held, table.held)
         posterior: Floats = odds / odds.sum(axis=1, keepdims=True)
         return posterior

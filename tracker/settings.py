@@ -72,6 +72,9 @@ class TrackerSettings(Settings):
     confirm_hits: int = Field(
         default=5, ge=2, description="or, where the detector misses much, so many times in half that share"
     )
+    sure_score: float = Field(
+        default=0.6, ge=0, le=2, description="what this sure lies in the first frame of a stream counts at once"
+    )
     tentative_s: float = Field(
         default=0.3, gt=0, description="a tentative track that is not seen for this long is dropped"
     )

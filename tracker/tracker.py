@@ -59,6 +59,10 @@ class MultiObjectTracker:
         )
         return self._records(detections)
 
+    def join(self) -> None:
+        """Take note, before the first frame, that the scene ran before: what that frame shows may have just come."""
+        self._engine.at_start = False
+
     def gap(self, seconds: float) -> None:
         """Take note of a stream break of `seconds`: nothing was seen, and nothing is concluded from it."""
         self._engine.gap(seconds)
@@ -101,9 +105,13 @@ class MultiObjectTracker:
         return Tracks(detections.frame_index, detections.captured_at_s, tracks, self._engine.removed)
 
     def _posteriors(self, belief: NDArray[np.float64]) -> list[tuple[tuple[str, float], ...]]:
-        """Return for each track the most probable labels, best first; ties by the order of the labels."""
+        """Return for each track the label that is shown, then the most probable ones; ties in the labels' order."""
         known = belief[:, :-1]
-        order = np.argsort(-known, axis=1, kind="stable")[:, :TOP_LABELS]
+        first = known.copy()
+        lines = np.arange(len(known))
+        held = np.minimum(self._engine.table.held, known.shape[1] - 1)
+        first[lines, held] = np.where(self._engine.table.held < known.shape[1], 2.0, first[lines, held])
+        order = np.argsort(-first, axis=1, kind="stable")[:, :TOP_LABELS]
         best = np.take_along_axis(known, order, axis=1).tolist()
         return [
             tuple((self.labels[i], p) for i, p in zip(row, probs, strict=True) if p >= LEAST_LISTED)

@@ -28,6 +28,14 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     parser.add_argument("--coco", action="store_true", help="also write every tenth frame as a COCO folder")
     parser.add_argument("--fps", type=float, default=20.0, help="frames per second (default: %(default)s)")
     parser.add_argument("--size", default="640x360", help="width x height in pixels (default: %(default)s)")
+    parser.add_argument(
+        "--zone",
+        choices=("frame", "stop"),
+        default="frame",
+        help="what the truth takes for the tray zone: the whole frame, as `traylane replay` does without a "
+        "configuration, or the stop position, as configs/demo.yaml does, where trays also wait in sight (default: "
+        "%(default)s)",
+    )
     parser.set_defaults(run=run)
 
 
@@ -49,7 +57,16 @@ def run(args: argparse.Namespace) -> int:
             bar.set_postfix(frames=frames, refresh=False)
 
         written = write_lane(
-            args.seed, args.trays, args.preset, args.out, args.coco, int(size[1]), int(size[2]), args.fps, on_frame=show
+            args.seed,
+            args.trays,
+            args.preset,
+            args.out,
+            args.coco,
+            int(size[1]),
+            int(size[2]),
+            args.fps,
+            on_frame=show,
+            whole_frame=args.zone == "frame",
         )
     for path in written:
         print(path)

@@ -31,6 +31,7 @@ def write_lane(
     fps: float = 20.0,
     coco_stride: int = 10,
     on_frame: Callable[[int, int], None] | None = None,
+    whole_frame: bool = True,
 ) -> list[Path]:
     """Render a lane of `trays` trays to `out`/lane.mp4 and `out`/truth.json.
 
@@ -45,6 +46,8 @@ def write_lane(
         fps: frames per second.
         coco_stride: see `coco`.
         on_frame: is told how many frames and trays are done, for a progress bar.
+        whole_frame: what the truth takes for the tray zone: the whole frame, as a replay without a configuration does,
+            or the lane's stop position.
 
     Returns:
         The files and folders that were written.
@@ -53,7 +56,7 @@ def write_lane(
         ValueError: an argument is out of range.
         StoreUnavailable: the folder cannot be written.
     """
-    lane = SyntheticLane(seed, preset, width, height, fps, trays=trays)
+    lane = SyntheticLane(seed, preset, width, height, fps, trays=trays, whole_frame=whole_frame)
     album = _CocoAlbum(out / "coco", lane) if coco else None
     frames: list[FrameTruth] = []
     try:

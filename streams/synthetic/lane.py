@@ -7,7 +7,7 @@ rate only change how finely it is seen.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,7 @@ from streams.synthetic.truth import FrameTruth, TrayTruth
 #: The stop position of trays as a polygon relative to the frame, for configurations.
 TRAY_ZONE = "0.28,0.20,0.72,0.20,0.72,0.84,0.28,0.84"
 _ZONE = (0.28, 0.20, 0.72, 0.84)
+_FRAME = (0.0, 0.0, 1.0, 1.0)
 #: The view shows at least this much of the counter, cm.
 _VIEW_CM = (130.0, 73.0)
 _MIN_SIDE = 64
@@ -49,6 +50,8 @@ class SyntheticLane:
         fps: frames per second.
         script: trays to show in this order instead of drawn ones; the lane ends after them.
         trays: end after this many trays; None goes on for ever (or to the end of the script).
+        whole_frame: the truth counts the whole frame as the tray zone, and so no tray waits in sight of the camera
+            before the one in front has left. Otherwise the zone is `TRAY_ZONE`.
 
     Attributes:
         labels: dish names, then `HAND`.
@@ -67,6 +70,7 @@ class SyntheticLane:
         fps: float = 20.0,
         script: Sequence[TrayScript] | None = None,
         trays: int | None = None,
+        whole_frame: bool = False,
     ) -> None:
         if min(width, height) < _MIN_SIDE or not 0 < fps <= 240 or seed < 0:
             raise ValueError(f"size {width}x{height} must be 64 or more, fps {fps} in 0..240, seed {seed} not negative")
@@ -80,7 +84,10 @@ class SyntheticLane:
         self._limit = trays if self._script is None else min(trays or len(self._script), len(self._script))
         self.px_cm = min(width / _VIEW_CM[0], height / _VIEW_CM[1])
         w, h = width / self.px_cm, height / self.px_cm
-        self.stage = Stage(w, h, (_ZONE[0] * w, _ZONE[1] * h, _ZONE[2] * w, _ZONE[3] * h))
+        zone = _FRAME if whole_frame else _ZONE
+        if whole_frame:
+            self.preset = replace(self.preset, queue_p=0.0)
+        self.stage = Stage(w, h, (zone[0] * w, zone[1] * h, zone[2] * w, zone[3] * h))
 
     def __iter__(self) -> Iterator[tuple[NDArray[np.uint8], FrameTruth]]:
         """Yield (H, W, 3) RGB frames and their truth, from the start; `finished_trays` is emptied first."""

@@ -13,10 +13,15 @@ from tests.unit.tracker.counter_world import by_id, counted, counted_ids, detect
 
 @pytest.mark.parametrize(("fps", "latest_s"), [(30.0, 0.20), (20.0, 0.21), (10.0, 0.21), (5.0, 0.21)])
 def test_confirms_quickly_at_every_frame_rate(fps: float, latest_s: float) -> None:
-    said = play([[item(200, 150)]] * 20, fps)
-    first = next(k for k, tracks in enumerate(said) if counted(tracks))
+    said = play([[], *[[item(200, 150)]] * 20], fps)
+    first = next(k for k, tracks in enumerate(said) if counted(tracks)) - 1
     assert first / fps <= latest_s
     assert first >= 1, "one sighting is not enough"
+
+
+def test_what_lies_there_when_a_stream_begins_counts_at_once_if_it_is_seen_well() -> None:
+    assert len(counted(play([[item(200, 150)]])[0])) == 1
+    assert not counted(play([[item(200, 150, score=0.55)]])[0])
 
 
 def test_two_equal_dishes_side_by_side_are_two() -> None:
