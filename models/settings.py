@@ -24,6 +24,6 @@ class DetectorSettings(Settings):
     threads: int = Field(default=1, ge=1, le=64, description="CPU threads of one inference")
     min_score: float = Field(default=0.1, ge=0.001, lt=1.0, description="Detections below this score are not reported")
     nms_iou: float = Field(
-        default=0.6, gt=0.0, le=1.0, description="Of two boxes of one label that overlap more, one stays"
+        default=0.5, gt=0.0, le=1.0, description="Of two boxes of one label that overlap more, one stays"
     )
     max_detections: int = Field(default=300, ge=1, le=2000, description="Most detections of one frame, best first")
