@@ -24,10 +24,17 @@ check: .venv/ok ## lint, format, types, floors, spelling
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/codespell
 	$(BIN)/mypy && $(BIN)/lint-imports
 
+bench: .venv/ok ## all figures of the README, into bench/results (an hour on two quiet cores)
+	for name in detector traynet render bottle overhead live_latency lane_accuracy rtsp kill9; do $(BIN)/python -m bench.$$name || exit 1; done
+	$(BIN)/python -m bench.from_nothing
+
+bench-tracker: .venv/ok ## the tracker's speed and its tray stress set
+	$(BIN)/python -m bench.tracker
+
 docs: .venv/edge ## renew docs/config.md and the JSON Schema from the settings models
 	$(BIN)/python docs/generate.py
 
 lock: ## renew the locks after a change of pyproject.toml
 	bash packaging/lock.sh
 
-.PHONY: help run test check docs lock
+.PHONY: help run test check bench bench-tracker docs lock
