@@ -18,6 +18,8 @@ COST_LIMIT = 1.25
 LOW_COST_LIMIT = 0.8
 #: A tentative track may be a ghost: its second sighting must be close, the closer the sooner it comes (1 and 1/s).
 YOUNG_COST_LIMIT, YOUNG_COST_RATE = 0.8, 2.0
+#: An object that was out of view is not one of a class that its posterior holds this improbable.
+SURELY_OTHER = 0.9
 #: Buffered IoU below which no pair is a match, whatever else speaks for it.
 LEAST_OVERLAP = 0.08
 
@@ -59,6 +61,9 @@ def possible_pairs(
     if settings.class_weight > 0.0:
         against = 1.0 - belief[rows, seen.class_ids[columns]] - belief[rows, -1]
         cost += settings.class_weight * np.maximum(against, 0.0)
+        # While an object is in view its class is never a gate: detectors err. Out of view it may be replaced.
+        stranger = (against > SURELY_OTHER) & (table.unseen_s > settings.stranger_s)[rows]
+        cost[stranger & (seen.scores >= settings.high_score)[columns]] = np.inf
     cost[(distance > reach[rows]) | (overlap < LEAST_OVERLAP)] = np.inf
     return Pairs(rows, columns, cost, (len(table), len(seen)))
 

@@ -79,6 +79,9 @@ class TrackerSettings(Settings):
         default=0.3, gt=0, description="a tentative track that is not seen for this long is dropped"
     )
     lost_after_s: float = Field(default=0.2, ge=0, description="unseen and uncovered for this long: LOST")
+    stranger_s: float = Field(
+        default=0.5, ge=0, description="unseen for this long, it is not found again as an object of another class"
+    )
     recover_s: float = Field(
         default=0.3, ge=0, description="a lost track that is covered again within this time was only hidden"
     )
