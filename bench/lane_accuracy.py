@@ -81,10 +81,11 @@ class Task:
 
 def lane_of(task: Task) -> SyntheticLane:
     """Return the lane of a task, not rendered yet."""
+    whole = task.zone == "frame"
     if task.scene:
         scene = SCENES[task.scene]
-        return SyntheticLane(task.seed, task.preset, *SIZE, FPS, script=scene.trays(task.seed))
-    return SyntheticLane(task.seed, task.preset, *SIZE, FPS, trays=task.trays)
+        return SyntheticLane(task.seed, task.preset, *SIZE, FPS, script=scene.trays(task.seed), whole_frame=whole)
+    return SyntheticLane(task.seed, task.preset, *SIZE, FPS, trays=task.trays, whole_frame=whole)
 
 
 class LaneSource:
