@@ -20,13 +20,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from filterpy.common import Q_discrete_white_noise
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-_Q_UNIT = Q_discrete_white_noise(dim=2, dt=1.0, var=1.0)
-_Q00, _Q01, _Q11 = float(_Q_UNIT[0, 0]), float(_Q_UNIT[0, 1]), float(_Q_UNIT[1, 1])
+# Q_discrete_white_noise(dim=2, dt=1.0, var=1.0), written out: importing filterpy costs a second of each start (it brings
+# scipy.stats along), and a test holds these equal to what it returns.
+_Q00, _Q01, _Q11 = 0.25, 0.5, 1.0
 
 
 @dataclass(slots=True)

@@ -9,6 +9,7 @@ from filterpy.kalman import KalmanFilter
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tracker import kalman
 from tracker.kalman import Gaussians
 
 
@@ -97,3 +98,8 @@ def test_covariance_stays_positive_definite(steps: list[tuple[float, bool, float
         assert (states.p00 > 0).all()
         assert (states.p11 > 0).all()
         assert (determinant > 0).all()
+
+
+def test_process_noise_is_that_of_filterpy() -> None:
+    unit = Q_discrete_white_noise(dim=2, dt=1.0, var=1.0)
+    np.testing.assert_array_equal(unit, [[kalman._Q00, kalman._Q01], [kalman._Q01, kalman._Q11]])
