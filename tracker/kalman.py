@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-# Q_discrete_white_noise(dim=2, dt=1.0, var=1.0), written out: importing filterpy costs a second of each start (it brings
-# scipy.stats along), and a test holds these equal to what it returns.
+# Q_discrete_white_noise(dim=2, dt=1.0, var=1.0), written out: importing filterpy costs a second of each start (it
+# brings scipy.stats along), and a test holds these equal to what it returns.
 _Q00, _Q01, _Q11 = 0.25, 0.5, 1.0
 
 
