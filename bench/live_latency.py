@@ -27,6 +27,7 @@ import yaml
 
 from bench.mjpeg import pictures
 from bench.results_file import ROOT, row, write_results
+from checkout.health import Percentiles, percentiles
 from tests.cameras import RtspCamera
 
 HOST, PORT = "127.0.0.1", 8099
@@ -114,25 +115,28 @@ def measure(lanes: int, seconds: float) -> list[dict[str, object]]:
         with urllib.request.urlopen(f"http://{HOST}:{PORT}/api/v1/lanes", timeout=5) as response:
             states = json.load(response)["lanes"]
     dropped = sum(sum(state["dropped"].values()) for state in states)
-    worst = max(delays.values(), key=lambda values: quantile(values, 0.95))
+    worst = max(delays.values(), key=lambda values: spread(values).p95)
+    delay = spread(worst)
     half = len(worst) // 2
     drift = statistics.median(worst[half:]) / statistics.median(worst[:half])
     rate = min(len(values) for values in delays.values()) / seconds
     prefix = f"lanes_{lanes}"
     return [
-        row(f"{prefix}_capture_to_pixel_p50", 1000 * quantile(worst, 0.5), "ms"),
-        row(f"{prefix}_capture_to_pixel_p95", 1000 * quantile(worst, 0.95), "ms", BARS_MS.get(lanes), "lower"),
-        row(f"{prefix}_capture_to_pixel_p99", 1000 * quantile(worst, 0.99), "ms"),
+        row(f"{prefix}_capture_to_pixel_p50", 1000 * delay.p50, "ms"),
+        row(f"{prefix}_capture_to_pixel_p95", 1000 * delay.p95, "ms", BARS_MS.get(lanes), "lower"),
+        row(f"{prefix}_capture_to_pixel_p99", 1000 * delay.p99, "ms"),
         row(f"{prefix}_second_half_over_first", drift, "ratio"),
         row(f"{prefix}_pictures_per_s_slowest_lane", rate, "1/s", 20.0),
         row(f"{prefix}_frames_dropped", dropped, "frames"),
     ]
 
 
-def quantile(values: list[float], q: float) -> float:
-    """Return the empirical quantile `q` of `values`."""
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(q * len(ordered)))]
+def spread(values: list[float]) -> Percentiles:
+    """Return the percentiles of a lane's delays; a lane that showed nothing has none to tell."""
+    found = percentiles(values)
+    if found is None:
+        raise RuntimeError("a lane showed no picture while it was watched")
+    return found
 
 
 def main() -> None:
