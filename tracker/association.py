@@ -1,9 +1,11 @@
 """Who is who: the cost of the pairs of a track and a detection, and the cheapest way to pair them up.
 
-The cost of a pair is 1 - IoU of the two boxes grown by a buffer (C-BIoU, Yang et al., WACV 2023), plus a centre
-distance measured in box sides, plus soft costs for a class that the track surely is not and for tracks that were not
-seen lately. A detection that is smaller than an object of known size is a cut box: the object may be anywhere where it
-still contains what is seen, so the distance counts only beyond this slack.
+The cost of a pair is 1 minus the IoU of the two boxes grown by a buffer (C-BIoU, Yang et al., WACV 2023), weighted by
+the IoU of their heights alone where heights tell objects apart (people who stand on one floor; Hybrid-SORT, Yang et
+al., AAAI 2024) and by the detection's score (ByteTrack's fused cost); plus a centre distance measured in box sides,
+plus soft costs for a class that the track surely is not and for tracks that were not seen lately. A detection that is
+smaller than an object of known size is a cut box: the object may be anywhere where it still contains what is seen, so
+the distance counts only beyond this slack.
 
 Only pairs whose grown boxes touch are ever looked at; they are kept as lists, not as a matrix. Pairs that are the only
 choice for both are matched at once; only what is ambiguous goes to the Hungarian solver, where leaving a pair out costs
@@ -16,10 +18,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 from tracker.kalman import Floats
+from tracker.settings import TrackerSettings
 from tracker.table import Mask, Rows
+
+#: Blocks of at most so many tracks or detections are solved by looking at every way to pair them.
+SMALL_BLOCK = 3
 
 
 @dataclass(slots=True)
@@ -30,48 +35,53 @@ class Pairs:
         rows: (P,) tracks.
         columns: (P,) detections.
         cost: (P,) infinity where a pair is ruled out.
+        overlap: (P,) IoU of the grown boxes, times that of their heights where it counts.
+        distance: (P,) of the centres, in box sides.
         shape: number of tracks and of detections.
     """
 
     rows: Rows
     columns: Rows
     cost: Floats
+    overlap: Floats
+    distance: Floats
     shape: tuple[int, int]
 
 
 def touching(mean: Floats, measured: Floats, buffer: float) -> tuple[Rows, Rows]:
-    """Return the pairs of tracks (N, 4) and detections (M, 4) whose boxes touch when each side is grown by `buffer`."""
+    """Return the pairs of tracks (4, N) and detections (4, M) whose boxes touch when each side is grown by `buffer`."""
     grow = 0.5 + buffer
-    t_half, d_half = mean[:, 2:] * grow, measured[:, 2:] * grow
-    t_low, t_high = (mean[:, :2] - t_half).T[:, :, None], (mean[:, :2] + t_half).T[:, :, None]
-    d_low, d_high = (measured[:, :2] - d_half).T[:, None, :], (measured[:, :2] + d_half).T[:, None, :]
-    near = t_low[0] < d_high[0]
-    near &= t_high[0] > d_low[0]
-    near &= t_low[1] < d_high[1]
-    near &= t_high[1] > d_low[1]
-    rows, columns = np.nonzero(near)
+    t_half, d_half = mean[2:] * grow, measured[2:] * grow
+    near = np.abs(mean[0][:, None] - measured[0]) < t_half[0][:, None] + d_half[0]
+    near &= np.abs(mean[1][:, None] - measured[1]) < t_half[1][:, None] + d_half[1]
+    rows, columns = near.nonzero()
     return rows, columns
 
 
-def compare(tracks: Floats, found: Floats, buffer: float, keeps_size: bool) -> tuple[Floats, Floats]:
-    """Return buffered IoU (P,) and centre distance in box sides (P,) of parallel boxes.
+def compare(tracks: Floats, found: Floats, settings: TrackerSettings) -> tuple[Floats, Floats]:
+    """Return overlap (P,) and centre distance in box sides (P,) of parallel boxes.
 
     Args:
-        tracks: (P, 4) centre x, centre y, width, height of tracks, pixels.
-        found: (P, 4) the same of detections.
-        buffer: share of its sides by which a box is grown on each side.
-        keeps_size: whether a smaller detection is a cut box.
+        tracks: (4, P) centre x, centre y, width, height of tracks, pixels.
+        found: (4, P) the same of detections.
+        settings: `buffer`, `keeps_size` and `height_weight`.
     """
-    grow = 1.0 + 2.0 * buffer
-    gap = np.abs(tracks[:, :2] - found[:, :2])
-    sides, others = tracks[:, 2:], found[:, 2:]
+    grow = 1.0 + 2.0 * settings.buffer
+    gap = np.abs(tracks[:2] - found[:2])
+    sides, others = tracks[2:], found[2:]
     middle = (sides + others) * 0.5
     shared = np.maximum(np.minimum(np.minimum(sides, others) * grow, middle * grow - gap), 0.0)
-    overlap = shared[:, 0] * shared[:, 1]
-    union = (sides[:, 0] * sides[:, 1] + others[:, 0] * others[:, 1]) * (grow * grow) - overlap
-    gap = np.maximum(gap - np.maximum(sides - others, 0.0) * 0.5, 0.0) / sides if keeps_size else gap / middle
-    distance: Floats = np.sqrt(gap[:, 0] * gap[:, 0] + gap[:, 1] * gap[:, 1])
-    return overlap / union, distance
+    both = shared[0] * shared[1]
+    overlap = both / ((sides[0] * sides[1] + others[0] * others[1]) * (grow * grow) - both)
+    if settings.height_weight > 0.0:
+        heights = shared[1] / (middle[1] * (2.0 * grow) - shared[1])
+        overlap *= heights if settings.height_weight == 1.0 else heights**settings.height_weight
+    if settings.keeps_size:
+        gap = np.maximum(gap - np.maximum(sides - others, 0.0) * 0.5, 0.0) / sides
+    else:
+        gap /= middle
+    distance: Floats = np.sqrt(gap[0] * gap[0] + gap[1] * gap[1])
+    return overlap, distance
 
 
 def assign(pairs: Pairs, allowed: Mask, limit: float) -> tuple[Rows, Rows]:
@@ -82,29 +92,69 @@ def assign(pairs: Pairs, allowed: Mask, limit: float) -> tuple[Rows, Rows]:
         allowed: (P,) the pairs of this stage.
         limit: what it costs to leave a pair unmatched.
     """
-    chosen = np.flatnonzero(allowed & (pairs.cost < limit))
-    rows, columns = pairs.rows[chosen], pairs.columns[chosen]
-    if len(rows) <= 1:
+    chosen = (allowed & (pairs.cost < limit)).nonzero()[0]
+    rows, columns = pairs.rows.take(chosen), pairs.columns.take(chosen)
+    if rows.shape[0] <= 1:
         return rows, columns
-    choices = (
-        np.bincount(rows, minlength=pairs.shape[0])[rows] + np.bincount(columns, minlength=pairs.shape[1])[columns]
-    )
-    single = choices == 2
-    if single.all():
+    of_row, of_column = np.bincount(rows, minlength=pairs.shape[0]), np.bincount(columns, minlength=pairs.shape[1])
+    single = (of_row.take(rows) + of_column.take(columns)) == 2
+    if np.count_nonzero(single) == rows.shape[0]:
         return rows, columns
-    rest = ~single
-    rest_rows, row_of = np.unique(rows[rest], return_inverse=True)
-    rest_columns, column_of = np.unique(columns[rest], return_inverse=True)
-    block = np.zeros((len(rest_rows), len(rest_columns)))
-    block[row_of, column_of] = pairs.cost[chosen[rest]] - limit
-    best_rows, best_columns = linear_sum_assignment(block)
-    good = block[best_rows, best_columns] < 0.0
-    rows = np.concatenate([rows[single], rest_rows[best_rows[good]]])
-    columns = np.concatenate([columns[single], rest_columns[best_columns[good]]])
-    return rows, columns
+    rest = (~single).nonzero()[0]
+    gain = limit - pairs.cost.take(chosen.take(rest))
+    best = _most_gain(rows.take(rest), columns.take(rest), gain, of_row, of_column)
+    kept = np.concatenate([single.nonzero()[0], rest.take(best)])
+    return rows.take(kept), columns.take(kept)
+
+
+def _most_gain(rows: Rows, columns: Rows, gain: Floats, of_row: Rows, of_column: Rows) -> Rows:
+    """Return which of the pairs to take: at most one for each row and column, with the greatest sum of `gain` (> 0).
+
+    Args:
+        rows: (P,) tracks.
+        columns: (P,) detections.
+        gain: (P,).
+        of_row: pairs of each track; for those in `rows`, all of them are here.
+        of_column: pairs of each detection, likewise.
+    """
+    used_rows, used_columns = np.zeros(len(of_row), np.bool_), np.zeros(len(of_column), np.bool_)
+    used_rows[rows] = used_columns[columns] = True
+    row_of, column_of = used_rows.cumsum() - 1, used_columns.cumsum() - 1
+    height, width = int(row_of[-1]) + 1, int(column_of[-1]) + 1
+    if min(height, width) <= SMALL_BLOCK and len(gain) <= 8:
+        return np.array(_best_of_all(rows.tolist(), columns.tolist(), gain.tolist()), np.intp)
+    # Imported when first needed: it costs a second of every start.
+    from scipy.optimize import linear_sum_assignment
+
+    block = np.zeros((height, width))
+    pair_of = np.full((height, width), -1, np.intp)
+    at = row_of.take(rows), column_of.take(columns)
+    block[at], pair_of[at] = -gain, np.arange(len(gain))
+    best = pair_of[linear_sum_assignment(block)]
+    return best[best >= 0]
+
+
+def _best_of_all(rows: list[int], columns: list[int], gain: list[float]) -> list[int]:
+    """Return the pairs of greatest total gain by trying all ways; the first found wins among equals.
+
+    >>> _best_of_all([0, 0, 1], [0, 1, 0], [0.9, 0.6, 0.8])
+    [1, 2]
+    """
+    best: tuple[float, list[int]] = (0.0, [])
+
+    def extend(start: int, total: float, taken: list[int]) -> None:
+        nonlocal best
+        if total > best[0]:
+            best = (total, taken)
+        for k in range(start, len(rows)):
+            if all(rows[k] != rows[j] and columns[k] != columns[j] for j in taken):
+                extend(k + 1, total + gain[k], [*taken, k])
+
+    extend(0, 0.0, [])
+    return best[1]
 
 
 def similar_size(a: Floats, b: Floats, tolerance: float) -> NDArray[np.bool_]:
-    """Return which pairs (N, M) of (width, height) (N, 2) and (M, 2) differ by less than a factor 1 + `tolerance`."""
-    ratio = a[:, None, :] / b[None, :, :]
-    return np.asarray((np.maximum(ratio, 1.0 / ratio) < 1.0 + tolerance).all(axis=2))
+    """Return which pairs (N, M) of (width, height) (2, N) and (2, M) differ by less than a factor 1 + `tolerance`."""
+    ratio = a[:, :, None] / b[:, None, :]
+    return np.asarray((np.maximum(ratio, 1.0 / ratio) < 1.0 + tolerance).all(axis=0))

@@ -6,6 +6,7 @@ import numpy as np
 
 from core.boxes import iou
 from tracker.edges import BOTTOM, LEFT, RIGHT, TOP
+from tracker.evidence import ClassEvidence
 from tracker.kalman import Floats
 from tracker.observations import Observations
 from tracker.settings import TrackerSettings
@@ -20,14 +21,14 @@ REENTRY_REACH = 1.5
 
 def newcomers(table: TrackTable, seen: Observations, free: Mask, settings: TrackerSettings) -> Rows:
     """Return the detections (K,) that start tracks: good, free, and not on top of a live track or one another."""
-    columns = np.flatnonzero(free & (seen.scores >= settings.birth_score))
-    if not len(columns):
+    columns = (free & (seen.scores >= settings.birth_score)).nonzero()[0]
+    if not columns.shape[0]:
         return columns
-    boxes = seen.boxes[columns]
-    taken = table.state != LOST
+    boxes = seen.boxes(columns)
+    taken = (table.state != LOST).nonzero()[0]
     allowed = np.ones(len(columns), dtype=bool)
-    if taken.any():
-        allowed = iou(boxes, table.boxes()[taken]).max(axis=1) < settings.birth_overlap
+    if taken.shape[0]:
+        allowed = iou(boxes, table.boxes(taken)).max(axis=1) < settings.birth_overlap
     if len(columns) > 1:
         close = iou(boxes, boxes) >= settings.birth_overlap
         for k in range(1, len(columns)):
@@ -35,7 +36,9 @@ def newcomers(table: TrackTable, seen: Observations, free: Mask, settings: Track
     return columns[allowed]
 
 
-def recognise(table: TrackTable, ready: Mask, belief: Floats, settings: TrackerSettings) -> list[tuple[int, int]]:
+def recognise(
+    table: TrackTable, ready: Mask, evidence: ClassEvidence, settings: TrackerSettings
+) -> list[tuple[int, int]]:
     """Find for tentative tracks that are ready to count the lost object that each of them continues.
 
     Two ways back: over the edge by which it left, near the same place; or, for an object that vanished within the
@@ -44,26 +47,28 @@ def recognise(table: TrackTable, ready: Mask, belief: Floats, settings: TrackerS
     Args:
         table: the tracks.
         ready: (N,) tentative tracks about to be confirmed.
-        belief: (N, C + 1) class posterior.
+        evidence: knows the class posteriors of the tracks.
         settings: see there.
 
     Returns:
         Pairs (row of the lost track, row of the tentative one), each row once.
     """
-    lost = np.flatnonzero(table.state == LOST)
-    young = np.flatnonzero(ready)
-    if not len(lost) or not len(young):
+    lost = (table.state == LOST).nonzero()[0]
+    young = ready.nonzero()[0]
+    if not lost.shape[0] or not young.shape[0]:
         return []
-    mean = table.motion.mean
+    boxes = table.motion.mean.T
+    old_belief, new_belief = evidence.posterior(table, lost).T, evidence.posterior(table, young).T
     away = np.where(table.left_over != 0, settings.reentry_s, settings.relocate_s)
     candidates: list[tuple[float, int, int]] = []
-    for a in lost.tolist():
-        for b in young.tolist():
+    for i, a in enumerate(lost.tolist()):
+        for k, b in enumerate(young.tolist()):
             # It must have been gone before the other came, and not for too long.
             if table.unseen_s[a] <= table.age_s[b] or table.unseen_s[a] - table.age_s[b] > away[a]:
                 continue
-            agreement = float(belief[a] @ belief[b]) + float(belief[a, -1] + belief[b, -1]) * 0.5
-            difference = _difference(mean[a], mean[b], int(table.left_over[a]), int(table.entered_over[b]))
+            old, new = old_belief[i], new_belief[k]
+            agreement = float(old @ new) + float(old[-1] + new[-1]) * 0.5
+            difference = _difference(boxes[a], boxes[b], int(table.left_over[a]), int(table.entered_over[b]))
             if agreement >= LEAST_CLASS_AGREEMENT and difference <= 1.0:
                 candidates.append((difference - agreement, a, b))
     pairs: list[tuple[int, int]] = []

@@ -9,26 +9,32 @@ average is then sharpened by the number of *independent* views:
 Thirty equal frames of a dish at rest are one view, not thirty: a view counts as new after `view_s` seconds or a
 movement by `view_shift` sizes. Nothing is forgotten, so a long wrong glance cannot outvote a longer right one. The
 label that is shown changes only when another one is clearly likelier, so that it does not flicker between equals.
+
+Only differences between the sums of one object matter (the softmax cancels what they share), so a detection that
+names one class adds to the rows of that class and of *unknown* alone.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tracker.kalman import Floats
 from tracker.observations import Observations
 from tracker.settings import TrackerSettings
-from tracker.table import Rows, Selection, TrackTable
+from tracker.table import Rows, TrackTable
 
 #: More independent views than this do not make a posterior sharper: detectors err alike again and again.
 MOST_VIEWS = 10.0
-#: Log odds by which another label must win before the shown one changes.
-INERTIA = float(np.log(3.0))
+#: Odds by which another label must win before the shown one changes.
+INERTIA = 3.0
 #: No class is ever impossible.
 FLOOR = 1e-4
 #: Share of a detection's doubt that goes to *unknown*; the rest is spread over the other classes.
 UNKNOWN_SHARE = 0.4
+#: A view weighs at least this much of a new one, and an object that is hidden at least this much of a seen one.
+LEAST_NEW, LEAST_SEEN = 1e-3, 0.05
+#: An object that moved less than this share of its size shows no new side.
+LEAST_MOVED = 0.1
 
 
 class ClassEvidence:
@@ -42,59 +48,87 @@ class ClassEvidence:
     def __init__(self, classes: int, settings: TrackerSettings) -> None:
         self._classes = classes
         self._settings = settings
+        self._others = max(classes - 1, 1)
 
-    def likelihoods(self, seen: Observations, columns: Rows) -> Floats:
-        """Return the class likelihoods (K, C + 1) of the detections `columns`; the last column is *unknown*."""
-        classes = self._classes
-        if seen.class_probs is not None:
-            known = seen.class_probs[columns].astype(np.float64)
-            unknown = np.maximum(1.0 - known.sum(axis=1, keepdims=True), FLOOR)
-            table = np.concatenate([known, unknown], axis=1)
-            return np.asarray(np.maximum(table, FLOOR))
-        sure = seen.scores[columns] * self._settings.reliability
-        doubt = 1.0 - sure
-        table = np.empty((len(columns), classes + 1))
-        table[:] = (doubt * (1.0 - UNKNOWN_SHARE) / max(classes - 1, 1))[:, None]
-        table[:, classes] = doubt * UNKNOWN_SHARE
-        table[np.arange(len(columns)), seen.class_ids[columns]] = sure
-        return np.asarray(np.maximum(table, FLOOR))
-
-    def add(self, table: TrackTable, rows: Selection, seen: Observations, columns: Rows, elapsed_s: Floats) -> None:
-        """Add the detections `columns` to the tracks `rows`.
+    def add(self, table: TrackTable, column: Rows, everyone: bool, seen: Observations, elapsed_s: Floats) -> None:
+        """Add the detections of this frame to their tracks, and let these show the most probable label.
 
         Args:
             table: the tracks; already updated to this frame.
-            rows: (K,) tracks.
-            seen: the frame.
-            columns: (K,) detections.
-            elapsed_s: (K,) seconds since each track was matched before.
+            column: (N,) the detection of each track, -1 for none.
+            everyone: whether no track is without.
+            seen: the frame; at least one detection.
+            elapsed_s: (N,) seconds since each track was matched before.
         """
-        mean = table.motion.mean[rows]
-        moved = np.hypot(mean[:, 0] - table.viewed[rows, 0], mean[:, 1] - table.viewed[rows, 1])
-        size = np.sqrt(mean[:, 2] * mean[:, 3])
-        moved_views = np.where(moved > 0.1 * size, moved / (self._settings.view_shift * size), 0.0)
-        new = np.minimum(elapsed_s / self._settings.view_s + moved_views, 1.0)
-        weight = np.maximum(new, 1e-3) * np.maximum(1.0 - table.covered[rows], 0.05) ** 2
-        table.log_likelihood[rows] += weight[:, None] * np.log(self.likelihoods(seen, columns))
-        table.weight[rows] += weight
-        table.views[rows] = np.minimum(table.views[rows] + new, MOST_VIEWS)
-        table.viewed[rows] = np.where(moved_views[:, None] > 0.0, mean[:, :2], table.viewed[rows])
+        settings, mean = self._settings, table.motion.mean
+        new = elapsed_s * (1.0 / settings.view_s)
+        away = mean[:2] - table.viewed
+        away *= away
+        moved = away[0] + away[1]
+        area = mean[2] * mean[3]
+        far = moved > LEAST_MOVED**2 * area
+        if not everyone:
+            far &= column >= 0
+        if np.count_nonzero(far):
+            new[far] += np.sqrt(moved[far] / area[far]) / settings.view_shift
+            np.copyto(table.viewed, mean[:2], where=far)
+        np.minimum(new, 1.0, out=new)
+        weight = np.maximum(new, LEAST_NEW)
+        if np.count_nonzero(table.covered):
+            weight *= np.maximum(1.0 - table.covered, LEAST_SEEN) ** 2
+        if not everyone:
+            matched = column >= 0
+            new *= matched
+            weight *= matched
+        table.weight += weight
+        table.views += new
+        np.minimum(table.views, MOST_VIEWS, out=table.views)
+        if seen.class_probs is None:
+            self._add_classes(table, column, seen, weight)
+        else:
+            self._add_probabilities(table, column, seen.class_probs, weight)
 
-    def posterior(self, table: TrackTable) -> Floats:
-        """Return the class posterior (N, C + 1) of all tracks and let them hold the most probable label."""
-        count = len(table)
-        if not count:
-            return np.zeros((0, self._classes + 1))
-        sharp = (1.0 + table.views) / np.maximum(table.weight, 1e-9)
-        logits = table.log_likelihood * sharp[:, None]
-        lines = np.arange(count)
-        shown = table.held < self._classes
-        logits -= logits.max(axis=1, keepdims=True)
-        odds = np.exp(logits)
-        # The inertia decides which label is shown; it is no evidence, so it does not make the posterior surer.
-        favoured = odds[:, : self._classes].copy()
-        favoured[lines[shown], table.held[shown]] *= np.exp(INERTIA)
-        held: NDArray[np.int64] = favoured.argmax(axis=1)
-        table.held[:] = np.where(table.weight > 0.0, held, table.held)
-        posterior: Floats = odds / odds.sum(axis=1, keepdims=True)
-        return posterior
+    def _add_classes(self, table: TrackTable, column: Rows, seen: Observations, weight: Floats) -> None:
+        """Add detections that name one class each; see `add`."""
+        classes = seen.class_ids.take(column)
+        sure = seen.scores.take(column) * self._settings.reliability
+        doubt = 1.0 - sure
+        other = np.maximum(doubt * ((1.0 - UNKNOWN_SHARE) / self._others), FLOOR)
+        unknown = np.maximum(doubt * UNKNOWN_SHARE, FLOOR)
+        lines = np.arange(len(table))
+        table.log_likelihood[classes, lines] += weight * np.log(np.maximum(sure, FLOOR) / other)
+        table.log_likelihood[self._classes] += weight * np.log(unknown / other)
+        # What is seen again as what it is shown as stays what it is: only doubts need a look.
+        changed = (classes != table.held) & (weight > 0.0)
+        if np.count_nonzero(changed):
+            self._hold(table, changed.nonzero()[0])
+
+    def _add_probabilities(self, table: TrackTable, column: Rows, class_probs: Floats, weight: Floats) -> None:
+        """Add detections (M, C) that say how probable each class is; see `add`."""
+        known = class_probs.T.take(column, axis=1)
+        likelihood = np.concatenate([known, 1.0 - np.add.reduce(known, axis=0)[None]])
+        np.maximum(likelihood, FLOOR, out=likelihood)
+        table.log_likelihood += weight * np.log(likelihood)
+        self._hold(table, (weight > 0.0).nonzero()[0])
+
+    def _hold(self, table: TrackTable, rows: Rows) -> None:
+        """Choose the labels that the tracks `rows` (K,) show; ties go to the first in the labels' order."""
+        odds = self._odds(table, rows)[: self._classes]
+        held, lines = table.held.take(rows), np.arange(rows.shape[0])
+        shown = held < self._classes
+        odds[held[shown], lines[shown]] *= INERTIA
+        table.held[rows] = odds.argmax(axis=0)
+
+    def _odds(self, table: TrackTable, rows: Rows) -> Floats:
+        """Return (C + 1, K) odds of each class against the likeliest."""
+        sharp = (1.0 + table.views.take(rows)) / np.maximum(table.weight.take(rows), 1e-9)
+        logits = table.log_likelihood.take(rows, axis=1)
+        logits *= sharp
+        logits -= np.maximum.reduce(logits, axis=0)
+        return np.exp(logits, out=logits)
+
+    def posterior(self, table: TrackTable, rows: Rows) -> Floats:
+        """Return the class posterior (C + 1, K) of the tracks `rows` (K,); the last row is *unknown*."""
+        odds = self._odds(table, rows)
+        odds /= np.add.reduce(odds, axis=0)
+        return odds

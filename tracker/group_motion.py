@@ -6,7 +6,7 @@ import numpy as np
 
 from tracker.association import similar_size
 from tracker.kalman import Floats
-from tracker.table import Mask
+from tracker.table import Mask, Rows
 
 #: A pair of detection and track agrees with a shift when it is this close after it, in box sides.
 AGREEMENT = 0.12
@@ -30,18 +30,18 @@ def common_shift(mean: Floats, measured: Floats) -> Floats | None:
     than standing still does: where most detections are missing, what is left must not look like a jump.
 
     Args:
-        mean: (N, 4) centre x, centre y, width, height of the tracks that are in the frame, seen or not.
-        measured: (M, 4) the same of the detections, surest first.
+        mean: (4, N) centre x, centre y, width, height of the tracks that are in the frame, seen or not.
+        measured: (4, M) the same of the detections, surest first.
 
     Returns:
         The displacement (2,) in pixels, or None.
     """
-    if len(mean) < 2 or len(measured) < 2:
+    if mean.shape[1] < 2 or measured.shape[1] < 2:
         return None
-    measured = measured[:MOST_VOTERS]
-    alike = similar_size(mean[:, 2:], measured[:, 2:], SIZE_TOLERANCE)
-    step = measured[None, :, :2] - mean[:, None, :2]
-    sides = mean[:, None, 2:]
+    measured = measured[:, :MOST_VOTERS]
+    alike = similar_size(mean[2:], measured[2:], SIZE_TOLERANCE)
+    step = (measured[:2, None, :] - mean[:2, :, None]).transpose(1, 2, 0)
+    sides = mean[2:].T[:, None, :]
     possible = alike & (np.abs(step) < LONGEST_JUMP * sides).all(axis=2)
     proposals = np.concatenate([np.zeros((1, 2)), step[possible]])
     off = np.abs(step[None] - proposals[:, None, None, :]) < AGREEMENT * sides[None]
@@ -49,42 +49,43 @@ def common_shift(mean: Floats, measured: Floats) -> Floats | None:
     votes = agrees.any(axis=1).sum(axis=1)
     order = np.lexsort((np.hypot(proposals[:, 0], proposals[:, 1]), -votes))
     best = order[0]
-    if best == 0 or votes[best] <= votes[0] or votes[best] < max(2, 0.5 * len(measured)):
+    if best == 0 or votes[best] <= votes[0] or votes[best] < max(2, 0.5 * measured.shape[1]):
         return None
     carried: Floats = np.median(step[agrees[best]], axis=0)
     return carried
 
 
 def neighbours_motion(
-    mean: Floats, step: Floats, drift: Floats, seen: Mask, hidden: Mask, reach: float
+    mean: Floats, step: Floats, drift: Floats, seen: Rows, hidden: Rows, reach: float
 ) -> tuple[Floats, Floats, Mask]:
     """Return how the seen neighbours of each hidden track move, by their median.
 
     Args:
-        mean: (N, 4) centre x, centre y, width, height.
-        step: (N, 2) movement of the centres in this frame, pixels.
-        drift: (N, 2) slow average of the velocity, pixels/s: neighbours at rest do not tremble with their detections.
-        seen: (N,) tracks that were matched in this frame.
-        hidden: (N,) tracks to answer for; K of them.
+        mean: (4, N) centre x, centre y, width, height.
+        step: (2, N) movement of the centres in this frame, pixels.
+        drift: (2, N) slow average of the velocity, pixels/s: neighbours at rest do not tremble with their detections.
+        seen: (S,) tracks that were matched in this frame.
+        hidden: (K,) tracks to answer for.
         reach: how far away a neighbour may be, sizes of the hidden object.
 
     Returns:
-        Movement in this frame (K, 2) in pixels, slow average of the velocity (K, 2) in pixels/s, and whether there
+        Movement in this frame (2, K) in pixels, slow average of the velocity (2, K) in pixels/s, and whether there
         were at least two neighbours (K,).
     """
-    rows, others = np.flatnonzero(hidden), np.flatnonzero(seen)
-    moved, speed, known = np.zeros((len(rows), 2)), np.zeros((len(rows), 2)), np.zeros(len(rows), dtype=bool)
-    if len(others) < 2 or not len(rows):
-        return moved, speed, known
-    size = np.sqrt(mean[rows, 2] * mean[rows, 3])
-    away = np.abs(mean[rows, None, :2] - mean[None, others, :2]).max(axis=2)
-    near = away < reach * size[:, None]
-    known = near.sum(axis=1) >= 2
+    count = hidden.shape[0]
+    moved, speed = np.zeros((2, count)), np.zeros((2, count))
+    size = np.sqrt(mean[2].take(hidden) * mean[3].take(hidden))
+    within = (reach * size)[:, None]
+    near = np.abs(mean[0].take(hidden)[:, None] - mean[0].take(seen)) < within
+    near &= np.abs(mean[1].take(hidden)[:, None] - mean[1].take(seen)) < within
+    neighbours = near.sum(axis=1)
+    known: Mask = neighbours >= 2
     # Where fewer than half of the neighbours move at all, their median is at rest.
-    moving = (near & (np.abs(drift[others]).max(axis=1) > 0.5 * AT_REST * size[:, None])).sum(axis=1)
-    for k in np.flatnonzero(known & (moving * 2 >= near.sum(axis=1))).tolist():
-        group = others[near[k]]
-        middle = np.median(drift[group], axis=0)
+    speeds = np.maximum.reduce(np.abs(drift.take(seen, axis=1)))
+    moving = (near & (speeds > (0.5 * AT_REST * size)[:, None])).sum(axis=1)
+    for k in (known & (moving * 2 >= neighbours)).nonzero()[0].tolist():
+        group = seen[near[k]]
+        middle = np.median(drift[:, group], axis=1)
         if np.hypot(*middle) > AT_REST * size[k]:
-            moved[k], speed[k] = np.median(step[group], axis=0), middle
+            moved[:, k], speed[:, k] = np.median(step[:, group], axis=1), middle
     return moved, speed, known

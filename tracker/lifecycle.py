@@ -29,7 +29,7 @@ SLOW_CAMERA_STEP_S = 0.1
 def confirmable(table: TrackTable, settings: TrackerSettings) -> Mask:
     """Return which tentative tracks (N,) have been seen enough to count."""
     young: Mask = (table.state == TENTATIVE) & (table.unseen_s == 0.0)
-    if not young.any():
+    if not np.count_nonzero(young):
         return young
     step_s = table.age_s / np.maximum(table.frames - 1, 1)
     least = np.where((step_s >= SLOW_CAMERA_STEP_S) | (settings.confirm_s == 0.0), 2, 3)
@@ -58,8 +58,6 @@ def settle_unseen(table: TrackTable, unseen: Mask, hidden: Mask, settings: Track
 def expired(table: TrackTable, settings: TrackerSettings) -> Mask:
     """Return which tracks (N,) are to be given up."""
     unseen: Mask = table.unseen_s > 0.0
-    if not unseen.any():
-        return unseen
     hold_s = np.minimum(settings.hold_s, settings.hold_per_s * table.watched_s)
     hold_s = np.where(table.left_over != 0, np.minimum(hold_s, settings.reentry_s), hold_s)
     old: Mask = np.where(
@@ -73,10 +71,12 @@ def expired(table: TrackTable, settings: TrackerSettings) -> Mask:
 def in_view(table: TrackTable, settings: TrackerSettings) -> Mask:
     """Return which tracks (N,) are thought to be in view, coasted ones included."""
     seen = table.unseen_s == 0.0
-    if seen.all():
+    if np.count_nonzero(seen) == seen.shape[0]:
         return np.asarray(table.state == CONFIRMED)
+    if settings.coasted_s == 0.0:
+        return np.asarray(seen & (table.state == CONFIRMED))
     coasted_s: Floats = np.minimum(settings.coasted_s, 2.0 * table.watched_s)
     lost = (table.state == LOST) & (table.left_over == 0) & (table.unseen_s <= coasted_s)
     waiting = (table.state == CONFIRMED) & (seen | (table.unseen_s <= coasted_s))
-    shown: Mask = waiting | ((table.state == OCCLUDED) & (settings.coasted_s > 0.0)) | lost
+    shown: Mask = waiting | (table.state == OCCLUDED) | lost
     return shown

@@ -7,65 +7,103 @@ from dataclasses import dataclass
 import numpy as np
 
 from tracker.association import Pairs, assign, compare, touching
+from tracker.evidence import ClassEvidence
 from tracker.kalman import Floats
 from tracker.observations import Observations
 from tracker.settings import TrackerSettings
-from tracker.table import TENTATIVE, Mask, Rows, Selection, TrackTable
+from tracker.table import TENTATIVE, Mask, Rows, TrackTable
 
-#: A pair that costs more than this is no match (1 is what two boxes without overlap cost).
-COST_LIMIT = 1.25
-#: What a low-score detection must cost less than: these may only continue what is there.
-LOW_COST_LIMIT = 0.8
-#: A tentative track may be a ghost: its second sighting must be close, the closer the sooner it comes (1 and 1/s).
+#: A tentative track may be a ghost: its second sighting must be close, the closer the sooner it comes (cost and 1/s).
 YOUNG_COST_LIMIT, YOUNG_COST_RATE = 0.8, 2.0
 #: An object that was out of view is not one of a class that its posterior holds this improbable.
 SURELY_OTHER = 0.9
-#: Buffered IoU below which no pair is a match, whatever else speaks for it.
+#: Overlap below which no pair is a match, whatever else speaks for it.
 LEAST_OVERLAP = 0.08
 
 
 @dataclass(slots=True)
 class Matches:
-    """Pairs of this frame.
+    """Who is who in this frame.
 
     Attributes:
-        rows: (K,) tracks, ascending; or the whole range as a slice when every track was matched.
-        columns: (K,) detections, parallel.
+        column: (N,) the detection of each track, -1 for none.
         free: (M,) detections that nobody took.
+        everyone: whether every track has a detection.
     """
 
-    rows: Selection
-    columns: Rows
+    column: Rows
     free: Mask
+    everyone: bool
 
 
 def possible_pairs(
-    table: TrackTable, seen: Observations, belief: Floats, dt_s: float, settings: TrackerSettings
+    table: TrackTable, seen: Observations, evidence: ClassEvidence, dt_s: float, settings: TrackerSettings
 ) -> Pairs:
     """Return the pairs that are near enough, with their cost.
 
     Args:
         table: tracks, predicted to this frame.
         seen: the detections of this frame.
-        belief: (N, C + 1) class posterior of the tracks.
+        evidence: knows the class posteriors of the tracks.
         dt_s: seconds since the frame before.
         settings: see there.
     """
     mean = table.motion.mean
     rows, columns = touching(mean, seen.measured, settings.buffer)
-    overlap, distance = compare(mean[rows], seen.measured[columns], settings.buffer, settings.keeps_size)
-    waited_s = np.minimum(table.unseen_s, 0.5) + dt_s
-    reach = np.minimum(settings.reach + settings.reach_rate * waited_s, settings.max_reach)
-    unseen = settings.unseen_weight * (table.unseen_s > 0.0)
-    cost = (1.0 + unseen[rows]) - overlap + settings.distance_weight * distance
+    overlap, distance = compare(mean.take(rows, axis=1), seen.measured.take(columns, axis=1), settings)
+    fits: Floats = overlap
+    if settings.score_weight > 0.0:
+        fits = overlap * (1.0 - settings.score_weight * (1.0 - seen.scores)).take(columns)
+    cost = settings.distance_weight * distance - fits
+    cost += 1.0
+    if np.count_nonzero(table.unseen_s):
+        waited_s = np.minimum(table.unseen_s, 0.5) + dt_s
+        reach = np.minimum(settings.reach + settings.reach_rate * waited_s, settings.max_reach)
+        cost += (settings.unseen_weight * (table.unseen_s > 0.0)).take(rows)
+        far = distance > reach.take(rows)
+    else:
+        far = distance > min(settings.reach + settings.reach_rate * dt_s, settings.max_reach)
     if settings.class_weight > 0.0:
-        against = 1.0 - belief[rows, seen.class_ids[columns]] - belief[rows, -1]
-        cost += settings.class_weight * np.maximum(against, 0.0)
-        # While an object is in view its class is never a gate: detectors err. Out of view it may be replaced.
-        stranger = (against > SURELY_OTHER) & (table.unseen_s > settings.stranger_s)[rows]
-        cost[stranger & (seen.scores >= settings.high_score)[columns]] = np.inf
-    cost[(distance > reach[rows]) | (overlap < LEAST_OVERLAP)] = np.inf
-    return Pairs(rows, columns, cost, (len(table), len(seen)))
+        _doubt_other_classes(cost, rows, columns, table, seen, evidence, settings)
+    far |= overlap < LEAST_OVERLAP
+    np.copyto(cost, np.inf, where=far)
+    return Pairs(rows, columns, cost, overlap, distance, (len(table), len(seen)))
+
+
+def _doubt_other_classes(
+    cost: Floats,
+    rows: Rows,
+    columns: Rows,
+    table: TrackTable,
+    seen: Observations,
+    evidence: ClassEvidence,
+    settings: TrackerSettings,
+) -> None:
+    """Add to `cost` (P,) what speaks against pairs whose detection is of another class than the track shows.
+
+    How much: the part of the posterior that lies neither on the detection's class nor on *unknown*, less what lies so
+    even for the class that is shown. While an object is in view its class is never a gate, since detectors err; out of
+    view it may have been replaced.
+    """
+    held = table.held.take(rows)
+    classes = seen.class_ids.take(columns)
+    other = (classes != held).nonzero()[0]
+    if not other.shape[0]:
+        return
+    some = rows.take(other)
+    belief = evidence.posterior(table, some)
+    against = 1.0 - belief[classes.take(other), np.arange(some.shape[0])] - belief[-1]
+    cost[other] += settings.class_weight * np.maximum(against, 0.0)
+    gone = table.unseen_s.take(some) > settings.stranger_s
+    if np.count_nonzero(gone):
+        gone &= (against > SURELY_OTHER) & (seen.scores.take(columns.take(other)) >= settings.high_score)
+        cost[other[gone]] = np.inf
+
+
+def ambiguous(pairs: Pairs, settings: TrackerSettings) -> bool:
+    """Return whether a track has more than one detection to choose from: two of them may be one object."""
+    rows = pairs.rows[pairs.cost < settings.match_cost]
+    return bool(np.count_nonzero(rows[1:] == rows[:-1]))
 
 
 def match(pairs: Pairs, table: TrackTable, seen: Observations, dt_s: float, settings: TrackerSettings) -> Matches:
@@ -74,26 +112,26 @@ def match(pairs: Pairs, table: TrackTable, seen: Observations, dt_s: float, sett
     1. every known track against the detections with high scores; 2. the known ones left against the low ones;
     3. tentative tracks against the high ones that are left.
     """
-    free = np.ones(len(seen), dtype=bool)
-    waiting = table.state != TENTATIVE
-    known = waiting[pairs.rows]
-    high = (seen.scores >= settings.high_score)[pairs.columns]
-    first = known & high
-    rows, columns = assign(pairs, first, COST_LIMIT)
+    tracks, found = pairs.shape
+    column, free = np.full(tracks, -1, np.intp), np.ones(found, dtype=bool)
+    high = seen.scores >= settings.high_score
+    known = table.state != TENTATIVE
+    all_high, all_known = np.count_nonzero(high) == found, np.count_nonzero(known) == tracks
+    pair_high, pair_known = high.take(pairs.columns), known.take(pairs.rows)
+    rows, columns = assign(pairs, pair_known & pair_high, settings.match_cost)
+    column[rows] = columns
     free[columns] = False
-    if not first.all():
-        waiting[rows] = False
-        found = [(rows, columns)]
-        low, young = ~high & waiting[pairs.rows], high & ~known & free[pairs.columns]
-        for allowed, limit in (
-            (low, LOW_COST_LIMIT),
-            (young, min(YOUNG_COST_LIMIT + YOUNG_COST_RATE * dt_s, COST_LIMIT)),
-        ):
-            if allowed.any():
-                found.append(assign(pairs, allowed, limit))
-        rows, columns = np.concatenate([r for r, _ in found]), np.concatenate([c for _, c in found])
-        free[columns] = False
-    order = np.argsort(rows)
-    if len(rows) == len(table):
-        return Matches(slice(None), columns[order], free)
-    return Matches(rows[order], columns[order], free)
+    if not (all_high and all_known):
+        if not all_high:
+            low = ~pair_high & pair_known & (column.take(pairs.rows) < 0)
+            low &= pairs.overlap >= settings.low_overlap
+            rows, columns = assign(pairs, low, settings.low_match_cost)
+            column[rows] = columns
+            free[columns] = False
+        if not all_known:
+            young = pair_high & ~pair_known & free.take(pairs.columns)
+            limit = min(YOUNG_COST_LIMIT + YOUNG_COST_RATE * dt_s, settings.match_cost)
+            rows, columns = assign(pairs, young, limit)
+            column[rows] = columns
+            free[columns] = False
+    return Matches(column, free, np.count_nonzero(column < 0) == 0)

@@ -16,7 +16,7 @@ from tracker.edges import FrameEdges, cut_sides
 from tracker.kalman import Floats
 from tracker.observations import Observations
 from tracker.settings import TrackerSettings
-from tracker.table import CONFIRMED, OCCLUDED, Mask, Rows, Selection, TrackTable
+from tracker.table import CONFIRMED, OCCLUDED, Mask, Rows, TrackTable, corners
 
 #: A side shorter than this share of the known one is cut if something explains it ...
 CUT_SHARE = 0.94
@@ -33,38 +33,39 @@ MERGED_COVER = 0.65
 
 @dataclass(slots=True)
 class Measurement:
-    """What the filter is given.
+    """What the filter is given, for all tracks; those without a detection have a variance that is infinite.
 
     Attributes:
-        value: (K, 4) centre x, centre y, width, height of the whole objects.
-        noise: (K, 4) standard deviations; infinite where a detection says nothing.
-        covered: (K,) share of each object that is not seen.
+        value: (4, N) centre x, centre y, width, height of the whole objects.
+        variance: (4, N) infinite where nothing is said.
+        covered: (N,) share of each object that is not seen; None stands for nothing of any.
         merged: (K,) detections that show another known object too.
-        at_edge: (K,) edges of the frame that the detections touch, as bits.
-        renewed: (K, 2) sides to be learnt anew: the edge of the frame cut them until now.
+        at_edge: (N,) edges of the frame that the detections touch, as bits; None stands for none.
+        renewed: (2, N) sides to be learnt anew, since the edge of the frame cut them until now; None stands for none.
     """
 
     value: Floats
-    noise: Floats
-    covered: Floats
-    merged: Mask
-    at_edge: NDArray[np.int8]
-    renewed: Mask
+    variance: Floats
+    covered: Floats | None = None
+    merged: Rows | None = None
+    at_edge: NDArray[np.int64] | None = None
+    renewed: Mask | None = None
 
 
-def measurement_noise(size: Floats, scores: Floats, settings: TrackerSettings) -> Floats:
-    """Return standard deviations (K, 4) for boxes with sides `size` (K, 2); low scores are noisier."""
-    scale = np.sqrt(size[:, :1] * size[:, 1:])
-    doubt = (1.0 + 2.0 * (1.0 - scores))[:, None]
-    place, side = settings.position_noise * doubt, settings.size_noise * doubt
-    return np.concatenate([scale * place, scale * place, size * side], axis=1)
+def relative_variance(scores: Floats, settings: TrackerSettings) -> Floats:
+    """Return how noisy measurements (4, K) are for boxes of size 1: low scores are noisier (NSA, Du et al., 2021)."""
+    doubt = 1.0 + settings.score_noise * (1.0 - scores)
+    doubt *= doubt
+    place, side = settings.position_noise**2, settings.size_noise**2
+    return np.multiply.outer((place, place, side, side), doubt)
 
 
 def measure(
     table: TrackTable,
-    rows: Selection,
+    column: Rows,
+    everyone: bool,
     seen: Observations,
-    columns: Rows,
+    squares: Floats,
     hands: Floats,
     edges: FrameEdges | None,
     settings: TrackerSettings,
@@ -73,80 +74,99 @@ def measure(
 
     Args:
         table: tracks, predicted to this frame.
-        rows: (K,) tracks.
-        seen: the frame.
-        columns: (K,) their detections.
+        column: (N,) their detections, -1 for none.
+        everyone: whether no track is without.
+        seen: the frame; at least one detection.
+        squares: (4, N) of `kalman.squared_sizes`.
         hands: (H, 4) boxes of occluders.
         edges: the border of the frame, if known.
         settings: see there.
     """
-    mean, value = table.motion.mean[rows], seen.measured[columns].copy()
-    noise = measurement_noise(mean[:, 2:], seen.scores[columns], settings)
-    count = len(columns)
-    covered, nowhere = np.zeros(count), np.zeros(count, dtype=np.int8)
-    merged, renewed = np.zeros(count, dtype=bool), np.zeros((count, 2), dtype=bool)
+    mean = table.motion.mean
+    value = seen.measured.take(column, axis=1)
+    variance = relative_variance(seen.scores.take(column), settings)
+    variance *= squares
+    if not everyone:
+        # Column -1 took the last detection; nothing is learnt from it.
+        variance[:, column < 0] = np.inf
+    found = Measurement(value, variance)
     if not settings.keeps_size:
-        return Measurement(value, noise, covered, merged, nowhere, renewed)
-    at_edge = nowhere if edges is None else edges.touched(seen.boxes[columns])
-    ratio = value[:, 2:] / mean[:, 2:]
+        return found
+    matched = column >= 0
+    if edges is not None:
+        found.at_edge = edges.touched(value) if everyone else edges.touched(value) * matched
+    ratio = value[2:] / mean[2:]
     short = ratio < CUT_SHARE
-    some = np.flatnonzero(short[:, 0] | short[:, 1])
-    if len(some):
-        under = _under_something(mean[some], seen, columns[some], hands)
-        reason = under[:, None] | cut_sides(at_edge[some])
-        _complete(value, noise, some, mean[some], short[some], reason)
-        covered[some] = np.where(reason.any(axis=1), 1.0 - np.minimum(ratio[some], 1.0).prod(axis=1), 0.0)
-    if table.at_edge[rows].any():
-        renewed = cut_sides(table.at_edge[rows]) & (ratio > 1.0)
-    if (ratio[:, 0] * ratio[:, 1] > MERGED_AREA).any():
-        merged = _merged(table, rows, seen, columns) & ~renewed.any(axis=1)
-        value[merged] = mean[merged]
-        noise[merged, 2:] = np.inf
-    return Measurement(value, noise, covered, merged, at_edge, renewed)
+    if np.count_nonzero(short):
+        some = ((short[0] | short[1]) & matched).nonzero()[0]
+        if some.shape[0]:
+            _complete(found, table, column, some, short[:, some], seen, hands)
+    if np.count_nonzero(table.at_edge):
+        renewed = cut_sides(table.at_edge) & (ratio > 1.0) & matched
+        found.renewed = renewed if np.count_nonzero(renewed) else None
+    large = ratio[0] * ratio[1] > MERGED_AREA
+    if np.count_nonzero(large):
+        merged = _merged(table, column, large & matched, seen)
+        if found.renewed is not None:
+            merged &= ~found.renewed.any(axis=0)
+        if np.count_nonzero(merged):
+            value[:, merged] = mean[:, merged]
+            variance[2:, merged] = np.inf
+            found.merged = column[merged]
+    return found
 
 
-def _complete(value: Floats, noise: Floats, some: Rows, mean: Floats, short: Mask, reason: Mask) -> None:
-    """Put the whole objects in place of the pieces that are seen of them, in `value` and `noise`.
+def _complete(
+    found: Measurement, table: TrackTable, column: Rows, some: Rows, short: Mask, seen: Observations, hands: Floats
+) -> None:
+    """Put the whole objects in place of the pieces that are seen of them.
 
     Args:
-        value: (K, 4) changed in place, as is `noise`.
-        noise: (K, 4).
-        some: (S,) rows of both that have a short side; the rest has one row for each of these.
-        mean: (S, 4) the predicted objects.
-        short: (S, 2) short sides.
-        reason: (S, 2) whether something explains them.
+        found: changed in place.
+        table: the tracks.
+        column: (N,) their detections.
+        some: (S,) tracks with a short side.
+        short: (2, S) which.
+        seen: the frame.
+        hands: (H, 4) boxes of occluders.
     """
-    slack = (mean[:, 2:] - value[some, 2:]) * 0.5
-    centre = value[some, :2]
-    inside = np.clip(mean[:, :2], centre - np.abs(slack), centre + np.abs(slack))
-    cut = short & (reason | (value[some, 2:] < UNEXPLAINED_CUT_SHARE * mean[:, 2:]))
-    value[some, :2] = np.where(cut, inside, centre)
-    side_noise = noise[some, 2:]
-    noise[some, 2:] = np.where(short, np.where(reason, np.inf, side_noise * SHRINK_NOISE), side_noise)
+    mean, value = table.motion.mean.take(some, axis=1), found.value.take(some, axis=1)
+    reason = _under_something(mean, seen, column.take(some), hands)
+    reason = np.broadcast_to(reason, short.shape)
+    if found.at_edge is not None:
+        reason = reason | cut_sides(found.at_edge.take(some))
+    slack = np.abs(mean[2:] - value[2:]) * 0.5
+    inside = np.clip(mean[:2], value[:2] - slack, value[:2] + slack)
+    cut = short & (reason | (value[2:] < UNEXPLAINED_CUT_SHARE * mean[2:]))
+    found.value[:2, some] = np.where(cut, inside, value[:2])
+    spread = found.variance[2:, some]
+    found.variance[2:, some] = np.where(short, np.where(reason, np.inf, spread * SHRINK_NOISE**2), spread)
+    missing = 1.0 - np.minimum(value[2:] / mean[2:], 1.0).prod(axis=0)
+    found.covered = np.zeros(len(table))
+    found.covered[some] = np.where(reason.any(axis=0), missing, 0.0)
 
 
-def _under_something(mean: Floats, seen: Observations, columns: Rows, hands: Floats) -> Mask:
+def _under_something(mean: Floats, seen: Observations, column: Rows, hands: Floats) -> Mask:
     """Return which objects (S,) have a hand or another detection over the part of them that is missing."""
-    half = mean[:, 2:] * 0.5
-    boxes = np.concatenate([mean[:, :2] - half, mean[:, :2] + half], axis=1)
-    own = seen.boxes[columns]
+    boxes, everything = corners(mean), seen.boxes()
+    own = everything[column]
     piece = np.concatenate([np.maximum(boxes[:, :2], own[:, :2]), np.minimum(boxes[:, 2:], own[:, 2:])], axis=1)
     missing = np.maximum(area(boxes) - area(piece), 1e-9)
-    others = np.concatenate([seen.boxes, hands]) if len(hands) else seen.boxes
+    others = np.concatenate([everything, hands]) if len(hands) else everything
     hides = intersection(boxes, others) - intersection(piece, others)
-    hides[np.arange(len(columns)), columns] = 0.0
+    hides[np.arange(len(column)), column] = 0.0
     under: Mask = hides.max(axis=1) > EXPLAINING_SHARE * missing
     return under
 
 
-def _merged(table: TrackTable, rows: Selection, seen: Observations, columns: Rows) -> Mask:
-    """Return which pairs (K,) are one large detection over two known objects, of which the other one is not seen."""
-    alone = (table.state == CONFIRMED) | (table.state == OCCLUDED)
-    alone[rows] = False
-    large = seen.measured[columns, 2:].prod(axis=1) > MERGED_AREA * table.motion.mean[rows, 2:].prod(axis=1)
-    if not alone.any():
-        return np.zeros(len(columns), dtype=bool)
-    boxes = table.boxes()[alone]
-    share = intersection(boxes, seen.boxes[columns]) / np.maximum(area(boxes), 1e-9)[:, None]
-    both: Mask = large & (share > MERGED_COVER).any(axis=0)
+def _merged(table: TrackTable, column: Rows, large: Mask, seen: Observations) -> Mask:
+    """Return which tracks (N,) have a large detection over them and over another known object that is not seen."""
+    alone = ((table.state == CONFIRMED) | (table.state == OCCLUDED)) & (column < 0)
+    rows = large.nonzero()[0]
+    if not np.count_nonzero(alone) or not rows.shape[0]:
+        return np.zeros(len(table), dtype=bool)
+    boxes = table.boxes(alone.nonzero()[0])
+    share = intersection(boxes, seen.boxes(column.take(rows))) / np.maximum(area(boxes), 1e-9)[:, None]
+    both = np.zeros(len(table), dtype=bool)
+    both[rows] = (share > MERGED_COVER).any(axis=0)
     return both

@@ -34,18 +34,25 @@ class Step:
         self._step_s = 1.0 / float(seq["fps"])
         self._engine = TrackingEngine(settings, CLASSES, HAND_CLASS, (int(seq["w"]), int(seq["h"])))
         self._frame = 0
+        self._gmc: Mapping[int, NDArray[np.float64]] | None = seq.get("gmc")
 
     def __call__(self, dets: NDArray[np.float64]) -> NDArray[np.float64]:
         """Take in one frame; see the module."""
         rows = np.asarray(dets, dtype=np.float64).reshape(-1, 6)
         classes = np.fmax(np.fmin(rows[:, 5], CLASSES - 1), 0).astype(np.int64)
         engine = self._engine
-        engine.step(rows[:, :4], rows[:, 4], classes, None, self._frame * self._step_s)
+        engine.step(rows[:, :4], rows[:, 4], classes, None, self._frame * self._step_s, self._camera())
         self._frame += 1
         table = engine.table
         shown = in_view(table, engine.settings)
-        boxes, ids, held = table.boxes()[shown], table.track_id[shown], table.held[shown]
-        return np.concatenate([boxes, ids[:, None], held[:, None]], axis=1)
+        said = np.empty((len(table), 6))
+        said[:, :4] = table.boxes()
+        said[:, 4] = table.track_id
+        said[:, 5] = table.held
+        return said if np.count_nonzero(shown) == len(table) else said[shown]
+
+    def _camera(self) -> NDArray[np.float64] | None:
+        return None if self._gmc is None or not self._frame else self._gmc.get(self._frame + 1)
 
     def with_frame(self, dets: NDArray[np.float64], image: NDArray[np.uint8]) -> NDArray[np.float64]:
         """Take in one frame with its image (H, W, 3) RGB; the image is not used yet."""

@@ -1,4 +1,4 @@
-"""What one frame says, in an order that does not depend on how the detector listed it."""
+"""What one frame says: detections, cleaned, sorted and thinned, hands apart."""
 
 from __future__ import annotations
 
@@ -10,9 +10,13 @@ from numpy.typing import NDArray
 from core.boxes import iou
 from tracker.kalman import Floats
 from tracker.settings import TrackerSettings
+from tracker.table import Mask, Rows, corners
 
-#: A box with a shorter side (pixels) is no object.
+#: A box thinner than this says nothing.
 MIN_SIDE_PX = 2.0
+#: Nothing is farther out than this; what is, or is no number, is no box.
+FARTHEST_PX = 1e6
+NO_BOXES: Floats = np.zeros((0, 4))
 
 
 @dataclass(slots=True)
@@ -20,15 +24,13 @@ class Observations:
     """The usable detections of one frame, best score first.
 
     Attributes:
-        boxes: (M, 4) xyxy pixels.
-        measured: (M, 4) centre x, centre y, width, height.
+        measured: (4, M) centre x, centre y, width, height.
         scores: (M,).
-        class_ids: (M,) column of the class evidence.
+        class_ids: (M,) row of the class evidence.
         class_probs: (M, C) or None.
-        hands: (H, 4) boxes of occluders.
+        hands: (H, 4) boxes of occluders, xyxy.
     """
 
-    boxes: Floats
     measured: Floats
     scores: Floats
     class_ids: NDArray[np.int64]
@@ -36,7 +38,21 @@ class Observations:
     hands: Floats
 
     def __len__(self) -> int:
-        return len(self.boxes)
+        return self.scores.shape[0]
+
+    def boxes(self, columns: Rows | None = None) -> Floats:
+        """Return boxes (M, 4) xyxy; of the detections `columns` (K,) only, if given."""
+        return corners(self.measured if columns is None else self.measured.take(columns, axis=1))
+
+    def only(self, stay: Rows) -> Observations:
+        """Return the detections `stay` alone, with all hands."""
+        return Observations(
+            self.measured.take(stay, axis=1),
+            self.scores.take(stay),
+            self.class_ids.take(stay),
+            None if self.class_probs is None else self.class_probs[stay],
+            self.hands,
+        )
 
 
 def observe(
@@ -47,11 +63,10 @@ def observe(
     hand_class: int,
     settings: TrackerSettings,
 ) -> Observations:
-    """Clean, sort and thin the detections of one frame.
+    """Clean and sort the detections of one frame, and take the hands out.
 
-    Left out are: boxes that are not finite, inverted or thinner than `MIN_SIDE_PX`; scores that are not a number or
-    below `low_score`; and duplicates, which overlap a better detection by more than `duplicate_iou`. Two equal dishes
-    side by side, or a small one on a big one, overlap less and stay two.
+    Left out are boxes that are not finite (or beyond `FARTHEST_PX`), inverted or thinner than `MIN_SIDE_PX`, and scores that are not a number or
+    below `low_score`.
 
     Args:
         boxes: (N, 4) xyxy pixels.
@@ -61,45 +76,59 @@ def observe(
         hand_class: the class index of hands, or -1 for none.
         settings: see there.
     """
-    sides = boxes[:, 2:] - boxes[:, :2]
-    # A comparison with NaN is false; infinite boxes need a second look, which the sum pays for.
-    usable = (sides >= MIN_SIDE_PX).all(axis=1) & (scores >= settings.low_score)
-    if not np.isfinite(boxes.sum()):
-        usable &= np.isfinite(boxes).all(axis=1)
-    order = np.argsort(-scores, kind="stable")
-    ranked = scores[order]
-    if (ranked[1:] == ranked[:-1]).any():
-        order = np.lexsort((class_ids, boxes[:, 3], boxes[:, 2], boxes[:, 1], boxes[:, 0], -scores))
-    if not usable.all():
+    within = np.abs(boxes) < FARTHEST_PX  # false for NaN, too
+    if np.count_nonzero(within) < within.size:
+        boxes = np.where(within.all(axis=1)[:, None], boxes, 0.0)
+    order = _by_score(boxes, scores, class_ids)
+    low, high = boxes[:, :2].T, boxes[:, 2:].T
+    sides = high - low
+    usable = (sides[0] >= MIN_SIDE_PX) & (sides[1] >= MIN_SIDE_PX) & (scores >= settings.low_score)
+    measured = np.concatenate([(low + high) * 0.5, sides])
+    count = scores.shape[0]
+    if np.count_nonzero(usable) < count:
         order = order[usable[order]]
-    boxes, scores, class_ids = boxes[order], scores[order], class_ids[order]
-    hands = np.zeros((0, 4))
+    hands = NO_BOXES
     if hand_class >= 0:
-        is_hand = class_ids == hand_class
-        if is_hand.any():
-            hands = boxes[is_hand]
-            items = ~is_hand
-            boxes, scores, class_ids, order = boxes[items], scores[items], class_ids[items], order[items]
-    if len(boxes) > 1 and settings.duplicate_iou < 1.0:
-        first = _without_duplicates(boxes, settings.duplicate_iou)
-        if first is not None:
-            boxes, scores, class_ids, order = boxes[first], scores[first], class_ids[first], order[first]
-    size = boxes[:, 2:] - boxes[:, :2]
-    measured = np.concatenate([boxes[:, :2] + size * 0.5, size], axis=1)
-    probs = None if class_probs is None else class_probs[order]
-    return Observations(boxes, measured, scores, class_ids, probs, hands)
+        is_hand = class_ids.take(order) == hand_class
+        if np.count_nonzero(is_hand):
+            hands = boxes[order[is_hand]]
+            order = order[~is_hand]
+    return Observations(
+        measured.take(order, axis=1),
+        scores.take(order),
+        class_ids.take(order),
+        None if class_probs is None else class_probs[order],
+        hands,
+    )
 
 
-def _without_duplicates(boxes: Floats, limit: float) -> NDArray[np.intp] | None:
-    """Return the rows that stay, or None when all do. Rows come best first."""
-    centre, reach = (boxes[:, :2] + boxes[:, 2:]) * 0.5, (boxes[:, 2:] - boxes[:, :2]) * (1.0 - limit)
-    near = np.abs(centre[:, None, 0] - centre[None, :, 0]) <= reach[:, None, 0]
-    near &= np.abs(centre[:, None, 1] - centre[None, :, 1]) <= reach[:, None, 1]
-    if int(np.count_nonzero(near)) <= len(boxes):
+def _by_score(boxes: Floats, scores: Floats, class_ids: NDArray[np.int64]) -> Rows:
+    """Return the order of detections by falling score; what is equal by box and class, so that no order counts."""
+    order = (-scores).argsort(kind="stable")
+    ranked = scores.take(order)
+    if np.count_nonzero(ranked[1:] == ranked[:-1]):
+        order = np.lexsort((class_ids, boxes[:, 3], boxes[:, 2], boxes[:, 1], boxes[:, 0], -scores))
+    return order
+
+
+def duplicates(seen: Observations, limit: float) -> Mask | None:
+    """Return which detections (M,) overlap a better one by more than `limit` (IoU), or None if none does.
+
+    Two equal dishes side by side, or a small one on a big one, overlap less and stay two.
+    """
+    count = len(seen)
+    if count < 2 or limit >= 1.0:
         return None
+    x, y = seen.measured[0], seen.measured[1]
+    reach = seen.measured[2:] * (1.0 - limit)
+    near = np.abs(x[:, None] - x) <= reach[0][:, None]
+    near &= np.abs(y[:, None] - y) <= reach[1][:, None]
+    if np.count_nonzero(near) <= count:
+        return None
+    boxes = seen.boxes()
     close = iou(boxes, boxes) > limit
-    alive = np.ones(len(boxes), dtype=bool)
-    for row in range(len(boxes)):
-        if alive[row]:
-            alive[row + 1 :] &= ~close[row, row + 1 :]
-    return np.flatnonzero(alive)
+    spare = np.zeros(count, dtype=bool)
+    for row in range(count):
+        if not spare[row]:
+            spare[row + 1 :] |= close[row, row + 1 :]
+    return spare if np.count_nonzero(spare) else None

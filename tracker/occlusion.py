@@ -33,9 +33,10 @@ class Hands:
         self._unseen_s = np.concatenate([np.zeros(len(seen)), unseen_s[stays]])
         return self._boxes
 
-    def shift(self, step: Floats) -> None:
-        """Move all remembered hands by `step` (2,) pixels: the camera was pushed."""
-        self._boxes = self._boxes + np.tile(step, 2)
+    def warp(self, affine: Floats) -> None:
+        """Move all remembered hands with the camera, by `affine` (2, 3)."""
+        points = self._boxes.reshape(-1, 2) @ affine[:, :2].T + affine[:, 2]
+        self._boxes = points.reshape(-1, 4)
 
 
 def most_covered(boxes: Floats, covers: Floats, allowed: Mask | None = None) -> Floats:

@@ -32,6 +32,18 @@ class TrackerSettings(Settings):
     resize_acceleration: float = Field(default=2.0, gt=0, description="the same for width and height, own lengths/s^2")
     position_noise: float = Field(default=0.025, gt=0, description="measurement noise of the centre, sizes")
     size_noise: float = Field(default=0.05, gt=0, description="measurement noise of width and height, own lengths")
+    score_noise: float = Field(
+        default=2.0, ge=0, description="how much noisier a detection of score 0 is than one of score 1 (times 1 + this)"
+    )
+    adapt_rate: float = Field(
+        default=0.0, ge=0, description="how fast the acceleration follows what is seen to move, 1/frame at 30/s; 0: never"
+    )
+    adapt_size_rate: float = Field(default=0.0, ge=0, description="the same for the resizing")
+    adapt_set_point: float = Field(
+        default=0.1, description="correlation of successive errors of the filter that is left as it is"
+    )
+    calmest: float = Field(default=0.5, gt=0, le=1, description="least factor of the acceleration")
+    liveliest: float = Field(default=7.0, ge=1, description="greatest factor of the acceleration")
     first_speed: float = Field(
         default=3.0, gt=0, description="standard deviation of the velocity of a new track, sizes/s"
     )
@@ -62,6 +74,17 @@ class TrackerSettings(Settings):
     class_weight: float = Field(
         default=0.25, ge=0, description="cost of a class that the track is sure not to be; never a gate"
     )
+    height_weight: float = Field(
+        default=0.0, ge=0, description="power with which the overlap of the heights counts beside that of the boxes"
+    )
+    score_weight: float = Field(
+        default=0.0, ge=0, le=1, description="how much less the overlap with a detection of score 0 counts"
+    )
+    match_cost: float = Field(default=1.25, gt=0, description="a pair that costs more is no match (1: no overlap)")
+    low_match_cost: float = Field(
+        default=0.8, gt=0, description="the same for detections of low score: these may only continue what is there"
+    )
+    low_overlap: float = Field(default=0.0, ge=0, le=1, description="overlap that such a pair must have")
     unseen_weight: float = Field(default=0.1, ge=0, description="cost of a track that was not seen in the frame before")
 
     # Life

@@ -1,9 +1,6 @@
-"""All live tracks of one lane as a struct of arrays: row i of every array is the same object, rows ascend by id."""
+"""All live tracks of one lane as a struct of arrays: column i of every array is the same object, ids ascend."""
 
 from __future__ import annotations
-
-import dataclasses
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,66 +9,71 @@ from tracker.kalman import Floats, Gaussians
 
 Rows = NDArray[np.intp]
 Mask = NDArray[np.bool_]
-#: Rows of the table; a slice where it is all of them, which numpy serves without copying.
-Selection = Rows | slice
 
 #: Codes of `TrackTable.state`; the names of `core.records.TrackState` in the same order, see `lifecycle.STATES`.
 TENTATIVE, CONFIRMED, OCCLUDED, LOST = range(4)
 
+#: Rows of `floats` that grow with every frame, and those that a sighting sets back or adds to.
+CLOCKS, SIGHTED, COUNTED = slice(0, 3), slice(2, 4), slice(4, 6)
+#: Rows that a track takes over from the one that it turns out to continue, and those that add up.
+_NEWEST, _SUMS = (2, 3, 6, 7, 9, 10, 11, 12, 13, 14, 17, 18, 19, 20, 21, 22), (4, 5, 15, 16)
+_FLOATS, _INTEGERS = 23, 7
 
-@dataclass(slots=True)
+
 class TrackTable:
-    """The memory of the tracker. Its size is bounded: rows go when tracks are removed, and nothing grows with time.
+    """The memory of the tracker. Its size is bounded: columns go when tracks are removed, and nothing grows with time.
+
+    Four blocks hold everything, so that a birth or a removal copies four arrays; the attributes are views of their
+    rows. They are renewed when the number of tracks changes: do not keep them over a birth or a removal.
 
     Attributes:
         motion: states of the boxes.
-        track_id: (N,) ascending.
-        state: (N,) TENTATIVE, CONFIRMED, OCCLUDED or LOST.
-        drift: (N, 2) slow average of the centre's velocity, pixels/s: what is believed when it is seen no more.
-        unsteady: (N,) slow average of |velocity - drift|, pixels/s.
-        first_seen_s, last_seen_s: (N,) UTC epoch seconds.
+        floats, integers: the blocks.
         age_s: (N,) seconds since the first detection (gaps left out).
-        watched_s: (N,) seconds in which it was seen.
-        frames, hits: (N,) frames since birth, and how many of them had a detection of it.
+        frames: (N,) frames since birth, the first included.
         unseen_s: (N,) seconds since the last match (gaps left out); 0 when matched now.
         uncovered_s: (N,) seconds, of these, in which nothing covered the place.
+        hits: (N,) how many frames had a detection of it.
+        watched_s: (N,) seconds in which it was seen.
         covered: (N,) share of the box that is thought to be covered now, 0..1.
         score: (N,) of the last matched detection.
+        first_seen_s, last_seen_s: (N,) UTC epoch seconds.
+        drift: (2, N) slow average of the centre's velocity, pixels/s: what is believed when it is seen no more.
+        unsteady: (N,) slow average of |velocity - drift|, pixels/s.
+        viewed: (2, N) centre at the latest view that counted as new.
+        weight: (N,) sum of the weights of the class evidence.
+        views: (N,) number of independent views in it.
+        anchor: (2, N) centre as it was last measured.
+        surprise: (4, N) innovation of the latest update in standard deviations; NaN before the first.
+        track_id: (N,) ascending.
+        state: (N,) TENTATIVE, CONFIRMED, OCCLUDED or LOST.
         left_over: (N,) edges (bits, see `edges.py`) over which it left the frame; 0 while it has not.
         entered_over: (N,) edges that the first detection touched.
         at_edge: (N,) edges that the latest detection touched.
         companion: (N,) whether an unseen object moves with its neighbours: 1 yes, -1 no, 0 not known (or seen).
-        log_likelihood: (N, C + 1) weighted sums of log class likelihoods; the last column is *unknown*.
-        weight: (N,) the sum of the weights.
-        views: (N,) number of independent views in them.
         held: (N,) the class index that is shown; C for unknown.
-        viewed: (N, 2) centre at the latest view.
+        log_likelihood: (C + 1, N) weighted sums of log class likelihoods; the last row is *unknown*. Only differences
+            within a column mean something.
     """
 
-    motion: Gaussians
-    track_id: NDArray[np.int64]
-    state: NDArray[np.int8]
-    drift: Floats
-    unsteady: Floats
-    first_seen_s: Floats
-    last_seen_s: Floats
-    age_s: Floats
-    watched_s: Floats
-    frames: NDArray[np.int64]
-    hits: NDArray[np.int64]
-    unseen_s: Floats
-    uncovered_s: Floats
-    covered: Floats
-    score: Floats
-    left_over: NDArray[np.int8]
-    entered_over: NDArray[np.int8]
-    at_edge: NDArray[np.int8]
-    companion: NDArray[np.int8]
-    log_likelihood: Floats
-    weight: Floats
-    views: Floats
-    held: NDArray[np.int64]
-    viewed: Floats
+    def __init__(self, motion: Gaussians, floats: Floats, integers: NDArray[np.int64], log_likelihood: Floats) -> None:
+        self.motion = motion
+        self.log_likelihood = log_likelihood
+        self._bind(floats, integers)
+
+    def _bind(self, floats: Floats, integers: NDArray[np.int64]) -> None:
+        self.floats, self.integers = floats, integers
+        self.age_s, self.frames, self.unseen_s, self.uncovered_s, self.hits, self.watched_s = floats[:6]
+        self.covered, self.score, self.first_seen_s, self.last_seen_s = floats[6:10]
+        self.drift: Floats = floats[10:12]
+        self.unsteady: Floats = floats[12]
+        self.viewed: Floats = floats[13:15]
+        self.weight: Floats = floats[15]
+        self.views: Floats = floats[16]
+        self.anchor: Floats = floats[17:19]
+        self.surprise: Floats = floats[19:23]
+        self.track_id, self.state, self.left_over, self.entered_over, self.at_edge = integers[:5]
+        self.companion, self.held = integers[5:]
 
     @classmethod
     def born(
@@ -79,84 +81,66 @@ class TrackTable:
     ) -> TrackTable:
         """Return a table of tentative tracks that were seen for the first time at `seen_s`."""
         count = len(track_id)
-        zeros = np.zeros(count)
-        return cls(
-            motion=motion,
-            track_id=track_id,
-            state=np.full(count, TENTATIVE, np.int8),
-            drift=np.zeros((count, 2)),
-            unsteady=zeros.copy(),
-            first_seen_s=np.full(count, seen_s),
-            last_seen_s=np.full(count, seen_s),
-            age_s=zeros.copy(),
-            watched_s=zeros.copy(),
-            frames=np.ones(count, np.int64),
-            hits=np.ones(count, np.int64),
-            unseen_s=zeros.copy(),
-            uncovered_s=zeros.copy(),
-            covered=zeros.copy(),
-            score=score.astype(np.float64),
-            left_over=np.zeros(count, np.int8),
-            entered_over=np.zeros(count, np.int8),
-            at_edge=np.zeros(count, np.int8),
-            companion=np.zeros(count, np.int8),
-            log_likelihood=np.zeros((count, classes + 1)),
-            weight=zeros.copy(),
-            views=zeros.copy(),
-            held=np.full(count, classes, np.int64),
-            viewed=motion.mean[:, :2].copy(),
+        table = cls(
+            motion,
+            np.zeros((_FLOATS, count)),
+            np.zeros((_INTEGERS, count), np.int64),
+            np.zeros((classes + 1, count)),
         )
+        table.frames[:] = table.hits[:] = 1.0
+        table.first_seen_s[:] = table.last_seen_s[:] = seen_s
+        table.score[:] = score
+        table.viewed[:] = table.anchor[:] = motion.mean[:2]
+        table.surprise[:] = np.nan
+        table.track_id[:] = track_id
+        table.state[:] = TENTATIVE
+        table.held[:] = classes
+        return table
 
     @classmethod
     def empty(cls, classes: int) -> TrackTable:
-        """Return a table without rows."""
-        none = np.zeros((0, 4))
-        return cls.born(np.zeros(0, np.int64), Gaussians.start(none, none, none), 0.0, np.zeros(0), classes)
+        """Return a table without tracks."""
+        return cls.born(np.zeros(0, np.int64), Gaussians(np.zeros((4, 5, 0))), 0.0, np.zeros(0), classes)
 
     def __len__(self) -> int:
-        return len(self.track_id)
+        return self.track_id.shape[0]
 
-    def boxes(self) -> Floats:
-        """Return the boxes (N, 4) xyxy in pixels."""
-        mean = self.motion.mean
-        half = mean[:, 2:] * 0.5
-        return np.concatenate([mean[:, :2] - half, mean[:, :2] + half], axis=1)
+    def boxes(self, columns: Rows | None = None) -> Floats:
+        """Return the boxes (N, 4) xyxy in pixels; of the tracks `columns` (K,) only, if given."""
+        mean = self.motion.mean if columns is None else self.motion.mean.take(columns, axis=1)
+        return corners(mean)
 
-    def keep(self, rows: Mask) -> None:
-        """Drop all rows that are not marked."""
-        for field in dataclasses.fields(Gaussians):
-            setattr(self.motion, field.name, getattr(self.motion, field.name)[rows])
-        for field in dataclasses.fields(self)[1:]:
-            setattr(self, field.name, getattr(self, field.name)[rows])
+    def keep(self, columns: Mask) -> None:
+        """Drop all tracks that are not marked (N,)."""
+        stay = columns.nonzero()[0]
+        self.motion.bind(self.motion.state.take(stay, axis=2))
+        self.log_likelihood = self.log_likelihood.take(stay, axis=1)
+        self._bind(self.floats.take(stay, axis=1), self.integers.take(stay, axis=1))
 
     def append(self, other: TrackTable) -> None:
-        """Add the rows of `other`, whose ids must be higher."""
-        for field in dataclasses.fields(Gaussians):
-            mine, new = getattr(self.motion, field.name), getattr(other.motion, field.name)
-            setattr(self.motion, field.name, np.concatenate([mine, new]))
-        for field in dataclasses.fields(self)[1:]:
-            setattr(self, field.name, np.concatenate([getattr(self, field.name), getattr(other, field.name)]))
+        """Add the tracks of `other`, whose ids must be higher."""
+        self.motion.bind(np.concatenate([self.motion.state, other.motion.state], axis=2))
+        self.log_likelihood = np.concatenate([self.log_likelihood, other.log_likelihood], axis=1)
+        self._bind(
+            np.concatenate([self.floats, other.floats], axis=1),
+            np.concatenate([self.integers, other.integers], axis=1),
+        )
 
-    def take_over(self, row: int, other: int) -> None:
-        """Let `row` go on, under its own id and class evidence, where `other` is; `other` is then to be dropped."""
-        for field in dataclasses.fields(Gaussians):
-            column = getattr(self.motion, field.name)
-            column[row] = column[other]
-        for name in (
-            "drift",
-            "unsteady",
-            "unseen_s",
-            "uncovered_s",
-            "covered",
-            "score",
-            "last_seen_s",
-            "viewed",
-            "at_edge",
-        ):
-            column = getattr(self, name)
-            column[row] = column[other]
-        for name in ("log_likelihood", "weight", "views", "hits", "watched_s"):
-            column = getattr(self, name)
-            column[row] += column[other]
-        self.left_over[row] = 0
-        self.state[row] = CONFIRMED
+    def take_over(self, column: int, other: int) -> None:
+        """Let `column` go on, under its own id and class evidence, where `other` is; `other` is then to be dropped."""
+        self.motion.state[:, :, column] = self.motion.state[:, :, other]
+        self.floats[_NEWEST, column] = self.floats[_NEWEST, other]
+        self.floats[_SUMS, column] += self.floats[_SUMS, other]
+        self.log_likelihood[:, column] += self.log_likelihood[:, other]
+        self.at_edge[column] = self.at_edge[other]
+        self.left_over[column] = 0
+        self.state[column] = CONFIRMED
+
+
+def corners(mean: Floats) -> Floats:
+    """Return boxes (N, 4) xyxy of centre x, centre y, width, height (4, N)."""
+    boxes = np.empty((mean.shape[1], 4))
+    half = mean[2:] * 0.5
+    np.subtract(mean[:2], half, out=boxes.T[:2])
+    np.add(mean[:2], half, out=boxes.T[2:])
+    return boxes

@@ -68,11 +68,11 @@ class MultiObjectTracker:
         self._engine.gap(seconds)
 
     def _records(self, detections: Detections) -> Tracks:
-        table, belief = self._engine.table, self._engine.belief
+        table = self._engine.table
         boxes = table.boxes().tolist()
-        rates = table.motion.rate[:, :2].tolist()
+        rates = table.motion.rate[:2].T.tolist()
         visible = np.clip(1.0 - table.covered, 0.0, 1.0).tolist()
-        posteriors = self._posteriors(belief)
+        posteriors = self._posteriors()
         scores, states, unseen_s = table.score.tolist(), table.state.tolist(), table.unseen_s.tolist()
         first, last = table.first_seen_s.tolist(), table.last_seen_s.tolist()
         tracks = tuple(
@@ -104,13 +104,14 @@ class MultiObjectTracker:
         )
         return Tracks(detections.frame_index, detections.captured_at_s, tracks, self._engine.removed)
 
-    def _posteriors(self, belief: NDArray[np.float64]) -> list[tuple[tuple[str, float], ...]]:
+    def _posteriors(self) -> list[tuple[tuple[str, float], ...]]:
         """Return for each track the label that is shown, then the most probable ones; ties in the labels' order."""
-        known = belief[:, :-1]
+        table = self._engine.table
+        known = self._engine.evidence.posterior(table, np.arange(len(table)))[:-1].T
         first = known.copy()
         lines = np.arange(len(known))
-        held = np.minimum(self._engine.table.held, known.shape[1] - 1)
-        first[lines, held] = np.where(self._engine.table.held < known.shape[1], 2.0, first[lines, held])
+        held = np.minimum(table.held, known.shape[1] - 1)
+        first[lines, held] = np.where(table.held < known.shape[1], 2.0, first[lines, held])
         order = np.argsort(-first, axis=1, kind="stable")[:, :TOP_LABELS]
         best = np.take_along_axis(known, order, axis=1).tolist()
         return [

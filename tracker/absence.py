@@ -1,0 +1,112 @@
+"""What becomes of the tracks that a frame does not show: where they are meanwhile, why, and in which state."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tracker.edges import FrameEdges
+from tracker.group_motion import SAME_SHARE, SAME_SPEED, neighbours_motion
+from tracker.kalman import Floats
+from tracker.lifecycle import settle_unseen
+from tracker.occlusion import most_covered
+from tracker.settings import TrackerSettings
+from tracker.table import CONFIRMED, LOST, OCCLUDED, TENTATIVE, Mask, Rows, TrackTable
+
+#: An occluded object stays so until less than this share of what first hid it remains.
+UNCOVER_SHARE = 0.5
+
+
+def settle(
+    table: TrackTable,
+    column: Rows,
+    covers: Floats,
+    before: Floats,
+    dt_s: float,
+    edges: FrameEdges | None,
+    settings: TrackerSettings,
+) -> None:
+    """Decide for each track without a detection why it is unseen, where it is meanwhile, and its state.
+
+    Args:
+        table: the tracks; those with a detection are corrected by it.
+        column: (N,) the detection of each track, -1 for none.
+        covers: (H, 4) xyxy of hands, and of detections that show two objects in one box.
+        before: (2, N) centres in the frame before.
+        dt_s: seconds since then.
+        edges: the border of the frame, if known.
+        settings: see there.
+    """
+    unseen = column < 0
+    rows = unseen.nonzero()[0]
+    seen = (~unseen & (table.state == CONFIRMED)).nonzero()[0]
+    hold(table, rows, seen, before, dt_s, settings)
+    hidden = np.zeros(len(table), dtype=bool)
+    if len(covers) or (seen.shape[0] and settings.dish_cover < 1.0):
+        share = _covered(table, rows, seen, covers)
+        by_hand, by_dish = share
+        already = np.where(table.state[rows] == OCCLUDED, UNCOVER_SHARE, 1.0)
+        hidden[rows] = (by_hand >= settings.hand_cover * already) | (by_dish >= settings.dish_cover * already)
+        now = hidden[rows]
+        table.covered[rows[now]] = np.maximum(by_hand, by_dish)[now]
+    if edges is not None:
+        mean, rate = table.motion.mean.take(rows, axis=1), table.motion.rate[:2].take(rows, axis=1)
+        table.left_over[rows] |= edges.left_over(mean, rate)
+    hidden &= (table.left_over == 0) & ((table.state != LOST) | (table.uncovered_s < settings.recover_s))
+    table.uncovered_s[unseen & ~hidden] += dt_s
+    settle_unseen(table, unseen, hidden, settings)
+
+
+def _covered(table: TrackTable, rows: Rows, seen: Rows, covers: Floats) -> tuple[Floats, Floats]:
+    """Return the share (K,) of the tracks `rows` under one of `covers`, and under one other track of `seen`."""
+    boxes = table.boxes(rows)
+    by_hand = most_covered(boxes, covers)
+    if not seen.shape[0]:
+        return by_hand, np.zeros(rows.shape[0])
+    # Only what was seen together with an object can lie over it; what came later may be the object itself.
+    together = table.first_seen_s[seen][None, :] < table.last_seen_s[rows][:, None]
+    return by_hand, most_covered(boxes, table.boxes(seen), together)
+
+
+def hold(table: TrackTable, rows: Rows, seen: Rows, before: Floats, dt_s: float, settings: TrackerSettings) -> None:
+    """Move the unseen tracks `rows` with their neighbours `seen`; slow ones and those that left stay where they are.
+
+    The other arguments are those of `settle`.
+    """
+    mean, rate = table.motion.mean, table.motion.rate
+    drift = table.drift.take(rows, axis=1)
+    area = mean[2].take(rows) * mean[3].take(rows)
+    gone = table.left_over.take(rows) != 0
+    still = gone
+    if settings.slow > 0.0:
+        still = gone | (drift[0] * drift[0] + drift[1] * drift[1] < settings.slow**2 * area)
+    if np.count_nonzero(still):
+        staying = rows[still]
+        just = staying[table.unseen_s[staying] <= dt_s * 1.5]
+        mean[:2, just] = before[:, just]
+        rate[:2, staying] = 0.0
+    rate[2:, rows] = 0.0
+    if not settings.group_motion:
+        return
+    follows = (table.state.take(rows) != TENTATIVE) & ~gone & (table.companion.take(rows) >= 0)
+    if seen.shape[0] >= 2 and np.count_nonzero(follows):
+        _follow(table, rows[follows], seen, before, dt_s, settings)
+
+
+def _follow(table: TrackTable, rows: Rows, seen: Rows, before: Floats, dt_s: float, settings: TrackerSettings) -> None:
+    """Move the unseen tracks `rows` as their neighbours among `seen` move, where they did so before."""
+    mean, rate = table.motion.mean, table.motion.rate
+    step = mean[:2] - before
+    moved, speed, known = neighbours_motion(mean, step, table.drift, seen, rows, settings.group_reach)
+    if not np.count_nonzero(known):
+        return
+    rows, moved, speed = rows[known], moved[:, known], speed[:, known]
+    # Whoever moved like the others before it was hidden moves with them now.
+    size = np.sqrt(mean[2, rows] * mean[3, rows])
+    apart = np.hypot(*(table.drift[:, rows] - speed))
+    like = apart < np.maximum(SAME_SPEED * size, SAME_SHARE * np.hypot(*speed))
+    companion = np.where(table.companion[rows] == 0, np.where(like, 1, -1), table.companion[rows])
+    table.companion[rows] = companion
+    with_them: Mask = companion == 1
+    rows, moved = rows[with_them], moved[:, with_them]
+    mean[:2, rows] = before[:, rows] + moved
+    rate[:2, rows] = moved / dt_s
