@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from tracker.association import touching
 from tracker.edges import FrameEdges
 from tracker.group_motion import SAME_SHARE, SAME_SPEED, neighbours_motion
 from tracker.kalman import Floats
@@ -60,8 +61,11 @@ def _covered(table: TrackTable, rows: Rows, seen: Rows, covers: Floats) -> tuple
     """Return the share (K,) of the tracks `rows` under one of `covers`, and under one other track of `seen`."""
     boxes = table.boxes(rows)
     by_hand = most_covered(boxes, covers)
-    if not seen.shape[0]:
+    mean, other = table.motion.mean.take(rows, axis=1), table.motion.mean.take(seen, axis=1)
+    over, _ = touching(other, mean, 0.0)
+    if not over.shape[0]:
         return by_hand, np.zeros(rows.shape[0])
+    seen = seen[np.bincount(over, minlength=seen.shape[0]) > 0]
     # Only what was seen together with an object can lie over it; what came later may be the object itself.
     together = table.first_seen_s[seen][None, :] < table.last_seen_s[rows][:, None]
     return by_hand, most_covered(boxes, table.boxes(seen), together)

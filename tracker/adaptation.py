@@ -38,7 +38,8 @@ class Liveliness:
         self._rates = np.array([settings.adapt_rate, settings.adapt_size_rate])
         self._low, self._high = float(np.log(settings.calmest)), float(np.log(settings.liveliest))
         self._log = np.zeros(2)
-        self.factors: Floats = np.ones(4)
+        #: (4, 1, 1) of the variance of the acceleration of each axis.
+        self.variance_factors: Floats = np.ones((4, 1, 1))
 
     def learn(self, table: TrackTable, innovation: Floats, total: Floats, well_seen: Mask, dt_s: float) -> None:
         """Take in the innovations of a frame.
@@ -65,4 +66,4 @@ class Liveliness:
             pull - self._settings.adapt_set_point
         )
         np.clip(self._log, self._low, self._high, out=self._log)
-        self.factors = np.exp(self._log).repeat(2)
+        self.variance_factors = np.exp(2.0 * self._log).repeat(2)[:, None, None]

@@ -34,9 +34,8 @@ class Pairs:
     Attributes:
         rows: (P,) tracks.
         columns: (P,) detections.
-        cost: (P,) infinity where a pair is ruled out.
+        cost: (P,) infinity where a pair is ruled out after all.
         overlap: (P,) IoU of the grown boxes, times that of their heights where it counts.
-        distance: (P,) of the centres, in box sides.
         shape: number of tracks and of detections.
     """
 
@@ -44,7 +43,6 @@ class Pairs:
     columns: Rows
     cost: Floats
     overlap: Floats
-    distance: Floats
     shape: tuple[int, int]
 
 
@@ -52,9 +50,13 @@ def touching(mean: Floats, measured: Floats, buffer: float) -> tuple[Rows, Rows]
     """Return the pairs of tracks (4, N) and detections (4, M) whose boxes touch when each side is grown by `buffer`."""
     grow = 0.5 + buffer
     t_half, d_half = mean[2:] * grow, measured[2:] * grow
-    near = np.abs(mean[0][:, None] - measured[0]) < t_half[0][:, None] + d_half[0]
-    near &= np.abs(mean[1][:, None] - measured[1]) < t_half[1][:, None] + d_half[1]
-    rows, columns = near.nonzero()
+    t_low, t_high = (mean[:2] - t_half)[:, :, None], (mean[:2] + t_half)[:, :, None]
+    d_low, d_high = measured[:2] - d_half, measured[:2] + d_half
+    near = t_low[0] < d_high[0]
+    near &= t_high[0] > d_low[0]
+    near &= t_low[1] < d_high[1]
+    near &= t_high[1] > d_low[1]
+    rows, columns = np.divmod(near.ravel().nonzero()[0], max(measured.shape[1], 1))
     return rows, columns
 
 
@@ -84,15 +86,16 @@ def compare(tracks: Floats, found: Floats, settings: TrackerSettings) -> tuple[F
     return overlap, distance
 
 
-def assign(pairs: Pairs, allowed: Mask, limit: float) -> tuple[Rows, Rows]:
+def assign(pairs: Pairs, allowed: Mask | None, limit: float) -> tuple[Rows, Rows]:
     """Return rows and columns of the cheapest pairing in which every pair costs less than `limit`.
 
     Args:
         pairs: what is possible.
-        allowed: (P,) the pairs of this stage.
+        allowed: (P,) the pairs of this stage; None for all.
         limit: what it costs to leave a pair unmatched.
     """
-    chosen = (allowed & (pairs.cost < limit)).nonzero()[0]
+    cheap = pairs.cost < limit
+    chosen = (cheap if allowed is None else allowed & cheap).nonzero()[0]
     rows, columns = pairs.rows.take(chosen), pairs.columns.take(chosen)
     if rows.shape[0] <= 1:
         return rows, columns

@@ -63,7 +63,7 @@ class TrackingEngine:
         self._acceleration = np.array([place, place, side, side])
         # Velocities are averaged where somebody asks for the average.
         self._drifts = settings.slow > 0.0 or settings.group_motion
-        self._step_s, self._transition = 0.0, np.zeros((4, 5, 5))
+        self._step_s, self._transition, self._noise = 0.0, np.zeros((4, 5, 5)), np.zeros((4, 3, 1))
         self._next_id = 1
         self._now_s: float | None = None
 
@@ -141,10 +141,9 @@ class TrackingEngine:
         squares = squared_sizes(motion.mean[2:])
         if dt_s != self._step_s:
             self._step_s, self._transition = dt_s, transition(dt_s, self._decay_seen)
-        acceleration = self._acceleration
-        if self._liveliness is not None:
-            acceleration = acceleration * self._liveliness.factors
-        motion.predict(self._transition, process_noise(dt_s, acceleration), squares)
+            self._noise = process_noise(dt_s, self._acceleration)
+        noise = self._noise if self._liveliness is None else self._noise * self._liveliness.variance_factors
+        motion.predict(self._transition, noise, squares)
         unseen = table.unseen_s > 0.0
         if np.count_nonzero(unseen):
             coast_s: Floats | float = settings.coast_s
@@ -212,6 +211,8 @@ class TrackingEngine:
         matched: Mask | slice = slice(None) if everyone else column >= 0
         innovation, total = table.motion.update(found.value, found.variance)
         score = seen.scores.take(column)
+        if settings.reupdate_s > 0.0:
+            self._reupdate(matched, found)
         if self._liveliness is not None:
             well = (score >= settings.high_score) & (table.state == CONFIRMED)
             self._liveliness.learn(table, innovation, total, well, dt_s)
@@ -242,6 +243,21 @@ class TrackingEngine:
         if self._drifts:
             self._average(matched, elapsed_s)
         self.evidence.add(table, column, everyone, seen, elapsed_s)
+
+    def _reupdate(self, matched: Mask | slice, found: Measurement) -> None:
+        """Take the velocity of objects that come back after a while from where they were and are (OC-SORT's ORU)."""
+        table = self.table
+        again = table.unseen_s > self.settings.reupdate_s
+        if not isinstance(matched, slice):
+            again &= matched
+        rows = again.nonzero()[0]
+        if rows.shape[0]:
+            elapsed_s, motion = table.unseen_s[rows], table.motion
+            motion.rate[:2, rows] = (found.value[:2, rows] - table.anchor[:, rows]) / elapsed_s
+            spread = motion.p00[:2, rows]
+            motion.p01[:2, rows] = spread / elapsed_s
+            motion.p11[:2, rows] = np.maximum(2.0 * spread / elapsed_s**2, motion.p01[:2, rows] ** 2 / spread * 1.01)
+        np.copyto(table.anchor, found.value[:2], where=True if isinstance(matched, slice) else matched)
 
     def _average(self, matched: Mask | slice, elapsed_s: Floats) -> None:
         """Let the slow averages of the velocity follow it."""

@@ -95,8 +95,9 @@ class ClassEvidence:
         doubt = 1.0 - sure
         other = np.maximum(doubt * ((1.0 - UNKNOWN_SHARE) / self._others), FLOOR)
         unknown = np.maximum(doubt * UNKNOWN_SHARE, FLOOR)
-        lines = np.arange(len(table))
-        table.log_likelihood[classes, lines] += weight * np.log(np.maximum(sure, FLOOR) / other)
+        count = len(table)
+        sums = table.log_likelihood.ravel()  # a view: the block is contiguous
+        sums[classes * count + np.arange(count)] += weight * np.log(np.maximum(sure, FLOOR) / other)
         table.log_likelihood[self._classes] += weight * np.log(unknown / other)
         # What is seen again as what it is shown as stays what it is: only doubts need a look.
         changed = (classes != table.held) & (weight > 0.0)

@@ -51,23 +51,28 @@ def possible_pairs(
     mean = table.motion.mean
     rows, columns = touching(mean, seen.measured, settings.buffer)
     overlap, distance = compare(mean.take(rows, axis=1), seen.measured.take(columns, axis=1), settings)
-    fits: Floats = overlap
-    if settings.score_weight > 0.0:
-        fits = overlap * (1.0 - settings.score_weight * (1.0 - seen.scores)).take(columns)
-    cost = settings.distance_weight * distance - fits
-    cost += 1.0
-    if np.count_nonzero(table.unseen_s):
+    near = overlap >= LEAST_OVERLAP
+    some_unseen = np.count_nonzero(table.unseen_s)
+    if some_unseen:
         waited_s = np.minimum(table.unseen_s, 0.5) + dt_s
         reach = np.minimum(settings.reach + settings.reach_rate * waited_s, settings.max_reach)
-        cost += (settings.unseen_weight * (table.unseen_s > 0.0)).take(rows)
-        far = distance > reach.take(rows)
+        near &= distance <= reach.take(rows)
     else:
-        far = distance > min(settings.reach + settings.reach_rate * dt_s, settings.max_reach)
+        near &= distance <= min(settings.reach + settings.reach_rate * dt_s, settings.max_reach)
+    if np.count_nonzero(near) < near.shape[0]:
+        stay = near.nonzero()[0]
+        rows, columns, overlap, distance = rows.take(stay), columns.take(stay), overlap.take(stay), distance.take(stay)
+    cost = settings.distance_weight * distance
+    cost += 1.0
+    if settings.score_weight > 0.0:
+        cost -= overlap * (1.0 - settings.score_weight * (1.0 - seen.scores)).take(columns)
+    else:
+        cost -= overlap
+    if some_unseen:
+        cost += (settings.unseen_weight * (table.unseen_s > 0.0)).take(rows)
     if settings.class_weight > 0.0:
         _doubt_other_classes(cost, rows, columns, table, seen, evidence, settings)
-    far |= overlap < LEAST_OVERLAP
-    np.copyto(cost, np.inf, where=far)
-    return Pairs(rows, columns, cost, overlap, distance, (len(table), len(seen)))
+    return Pairs(rows, columns, cost, overlap, (len(table), len(seen)))
 
 
 def _doubt_other_classes(
@@ -117,11 +122,15 @@ def match(pairs: Pairs, table: TrackTable, seen: Observations, dt_s: float, sett
     high = seen.scores >= settings.high_score
     known = table.state != TENTATIVE
     all_high, all_known = np.count_nonzero(high) == found, np.count_nonzero(known) == tracks
-    pair_high, pair_known = high.take(pairs.columns), known.take(pairs.rows)
-    rows, columns = assign(pairs, pair_known & pair_high, settings.match_cost)
-    column[rows] = columns
-    free[columns] = False
-    if not (all_high and all_known):
+    if all_high and all_known:
+        rows, columns = assign(pairs, None, settings.match_cost)
+        column[rows] = columns
+        free[columns] = False
+    else:
+        pair_high, pair_known = high.take(pairs.columns), known.take(pairs.rows)
+        rows, columns = assign(pairs, pair_known & pair_high, settings.match_cost)
+        column[rows] = columns
+        free[columns] = False
         if not all_high:
             low = ~pair_high & pair_known & (column.take(pairs.rows) < 0)
             low &= pairs.overlap >= settings.low_overlap

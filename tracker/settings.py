@@ -47,6 +47,9 @@ class TrackerSettings(Settings):
     first_speed: float = Field(
         default=3.0, gt=0, description="standard deviation of the velocity of a new track, sizes/s"
     )
+    reupdate_s: float = Field(
+        default=0.0, ge=0, description="unseen for longer, an object's velocity is taken anew from both sightings; 0: never"
+    )
     slow: float = Field(
         default=0.35, ge=0, description="an object slower than this (sizes/s) stays in place while unseen"
     )
