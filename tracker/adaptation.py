@@ -62,8 +62,8 @@ class Liveliness:
         alike = np.add.reduce(product[:, usable], axis=1) / count
         steps = min(dt_s / STEP_S, MOST_STEPS)
         pull = np.array([alike[0] + alike[1], alike[2] + alike[3]]) * 0.5
-        self._log += self._rates * (steps * count / (count + HALF_WEIGHT_TRACKS)) * (
-            pull - self._settings.adapt_set_point
+        self._log += (
+            self._rates * (steps * count / (count + HALF_WEIGHT_TRACKS)) * (pull - self._settings.adapt_set_point)
         )
         np.clip(self._log, self._low, self._high, out=self._log)
         self.variance_factors = np.exp(2.0 * self._log).repeat(2)[:, None, None]

@@ -134,7 +134,7 @@ def _most_gain(rows: Rows, columns: Rows, gain: Floats, of_row: Rows, of_column:
     at = row_of.take(rows), column_of.take(columns)
     block[at], pair_of[at] = -gain, np.arange(len(gain))
     best = pair_of[linear_sum_assignment(block)]
-    return best[best >= 0]
+    return np.asarray(best[best >= 0])
 
 
 def _best_of_all(rows: list[int], columns: list[int], gain: list[float]) -> list[int]:

@@ -19,7 +19,7 @@ from tracker.measuring import Measurement, measure, relative_variance
 from tracker.observations import NO_BOXES, Observations, duplicates, observe
 from tracker.occlusion import Hands
 from tracker.settings import TrackerSettings
-from tracker.table import CLOCKS, CONFIRMED, COUNTED, SIGHTED, TENTATIVE, Mask, Rows, TrackTable
+from tracker.table import CLOCKS, CONFIRMED, COUNTED, SIGHTED, TENTATIVE, Mask, Rows, TrackTable, corners
 
 #: Time constant of the slow average of an object's velocity.
 DRIFT_S = 0.3
@@ -122,6 +122,15 @@ class TrackingEngine:
             settle(table, pairs.column, covers, before, dt_s, self._edges, settings)
         self._renew_population(pairs.free, seen, captured_at_s, dt_s)
 
+    def boxes(self) -> Floats:
+        """Return the boxes (N, 4) xyxy to report, by `sharpness` nearer to the detections than the filter is."""
+        table, share = self.table, self.settings.sharpness
+        if share == 0.0:
+            return table.boxes()
+        mean = table.motion.mean.copy()
+        mean[:2] += (share * (table.unseen_s == 0.0)) * (table.anchor - mean[:2])
+        return corners(mean)
+
     def _advance(self, captured_at_s: float) -> float:
         """Return the time step in seconds; more than `max_step_s` is a gap."""
         if self._now_s is None:
@@ -213,6 +222,8 @@ class TrackingEngine:
         score = seen.scores.take(column)
         if settings.reupdate_s > 0.0:
             self._reupdate(matched, found)
+        if settings.reupdate_s > 0.0 or settings.sharpness > 0.0:
+            np.copyto(table.anchor, found.value[:2], where=True if everyone else column >= 0)
         if self._liveliness is not None:
             well = (score >= settings.high_score) & (table.state == CONFIRMED)
             self._liveliness.learn(table, innovation, total, well, dt_s)
@@ -229,10 +240,10 @@ class TrackingEngine:
             table.covered[:] = 0.0 if found.covered is None else found.covered
             table.score[:] = score
         else:
-            table.floats[SIGHTED] *= ~matched
-            table.floats[COUNTED] += [[1.0], [min(dt_s, LONGEST_WATCH_S)]] * matched
-            np.copyto(table.covered, 0.0 if found.covered is None else found.covered, where=matched)
-            np.copyto(table.score, score, where=matched)
+            table.floats[SIGHTED] *= column < 0
+            table.floats[COUNTED] += np.array([[1.0], [min(dt_s, LONGEST_WATCH_S)]]) * (column >= 0)
+            np.copyto(table.covered, 0.0 if found.covered is None else found.covered, where=column >= 0)
+            np.copyto(table.score, score, where=column >= 0)
         if back or not everyone:
             table.left_over[matched] = 0
             table.companion[matched] = 0
@@ -257,7 +268,6 @@ class TrackingEngine:
             spread = motion.p00[:2, rows]
             motion.p01[:2, rows] = spread / elapsed_s
             motion.p11[:2, rows] = np.maximum(2.0 * spread / elapsed_s**2, motion.p01[:2, rows] ** 2 / spread * 1.01)
-        np.copyto(table.anchor, found.value[:2], where=True if isinstance(matched, slice) else matched)
 
     def _average(self, matched: Mask | slice, elapsed_s: Floats) -> None:
         """Let the slow averages of the velocity follow it."""

@@ -30,7 +30,7 @@ def confirmable(table: TrackTable, settings: TrackerSettings) -> Mask:
     """Return which tentative tracks (N,) have been seen enough to count."""
     young: Mask = (table.state == TENTATIVE) & (table.unseen_s == 0.0)
     if not np.count_nonzero(young):
-        return young
+        return np.asarray(young)
     step_s = table.age_s / np.maximum(table.frames - 1, 1)
     least = np.where((step_s >= SLOW_CAMERA_STEP_S) | (settings.confirm_s == 0.0), 2, 3)
     often = (table.hits >= least) & (table.hits >= settings.confirm_share * table.frames)

@@ -46,7 +46,7 @@ class Step:
         table = engine.table
         shown = in_view(table, engine.settings)
         said = np.empty((len(table), 6))
-        said[:, :4] = table.boxes()
+        said[:, :4] = engine.boxes()
         said[:, 4] = table.track_id
         said[:, 5] = table.held
         return said if np.count_nonzero(shown) == len(table) else said[shown]

@@ -38,7 +38,7 @@ class Observations:
     hands: Floats
 
     def __len__(self) -> int:
-        return self.scores.shape[0]
+        return int(self.scores.shape[0])
 
     def boxes(self, columns: Rows | None = None) -> Floats:
         """Return boxes (M, 4) xyxy; of the detections `columns` (K,) only, if given."""
@@ -65,8 +65,8 @@ def observe(
 ) -> Observations:
     """Clean and sort the detections of one frame, and take the hands out.
 
-    Left out are boxes that are not finite (or beyond `FARTHEST_PX`), inverted or thinner than `MIN_SIDE_PX`, and scores that are not a number or
-    below `low_score`.
+    Left out are boxes that are not finite (or beyond `FARTHEST_PX`), inverted or thinner than `MIN_SIDE_PX`, and scores
+    that are not a number or below `low_score`.
 
     Args:
         boxes: (N, 4) xyxy pixels.
@@ -76,7 +76,7 @@ def observe(
         hand_class: the class index of hands, or -1 for none.
         settings: see there.
     """
-    within = np.abs(boxes) < FARTHEST_PX  # false for NaN, too
+    within: Mask = np.abs(boxes) < FARTHEST_PX  # false for NaN, too
     if np.count_nonzero(within) < within.size:
         boxes = np.where(within.all(axis=1)[:, None], boxes, 0.0)
     order = _by_score(boxes, scores, class_ids)

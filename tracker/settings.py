@@ -32,11 +32,16 @@ class TrackerSettings(Settings):
     resize_acceleration: float = Field(default=2.0, gt=0, description="the same for width and height, own lengths/s^2")
     position_noise: float = Field(default=0.025, gt=0, description="measurement noise of the centre, sizes")
     size_noise: float = Field(default=0.05, gt=0, description="measurement noise of width and height, own lengths")
+    sharpness: float = Field(
+        default=0.0, ge=0, le=1, description="share by which the reported box follows its detection beyond the filter"
+    )
     score_noise: float = Field(
         default=2.0, ge=0, description="how much noisier a detection of score 0 is than one of score 1 (times 1 + this)"
     )
     adapt_rate: float = Field(
-        default=0.0, ge=0, description="how fast the acceleration follows what is seen to move, 1/frame at 30/s; 0: never"
+        default=0.0,
+        ge=0,
+        description="how fast the acceleration follows what is seen to move, 1/frame at 30/s; 0: never",
     )
     adapt_size_rate: float = Field(default=0.0, ge=0, description="the same for the resizing")
     adapt_set_point: float = Field(
@@ -48,7 +53,9 @@ class TrackerSettings(Settings):
         default=3.0, gt=0, description="standard deviation of the velocity of a new track, sizes/s"
     )
     reupdate_s: float = Field(
-        default=0.0, ge=0, description="unseen for longer, an object's velocity is taken anew from both sightings; 0: never"
+        default=0.0,
+        ge=0,
+        description="unseen for longer, an object's velocity is taken anew from both sightings; 0: never",
     )
     slow: float = Field(
         default=0.35, ge=0, description="an object slower than this (sizes/s) stays in place while unseen"

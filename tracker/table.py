@@ -103,7 +103,7 @@ class TrackTable:
         return cls.born(np.zeros(0, np.int64), Gaussians(np.zeros((4, 5, 0))), 0.0, np.zeros(0), classes)
 
     def __len__(self) -> int:
-        return self.track_id.shape[0]
+        return int(self.track_id.shape[0])
 
     def boxes(self, columns: Rows | None = None) -> Floats:
         """Return the boxes (N, 4) xyxy in pixels; of the tracks `columns` (K,) only, if given."""

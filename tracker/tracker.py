@@ -69,7 +69,7 @@ class MultiObjectTracker:
 
     def _records(self, detections: Detections) -> Tracks:
         table = self._engine.table
-        boxes = table.boxes().tolist()
+        boxes = self._engine.boxes().tolist()
         rates = table.motion.rate[:2].T.tolist()
         visible = np.clip(1.0 - table.covered, 0.0, 1.0).tolist()
         posteriors = self._posteriors()

@@ -15,18 +15,18 @@ CLASSES = 4
 
 
 def _table() -> TrackTable:
-    box = np.array([[100.0, 100.0, 60.0, 60.0]])
+    box = np.array([[100.0], [100.0], [60.0], [60.0]])
     return TrackTable.born(np.array([1]), Gaussians.start(box, box * 0.02, box), 0.0, np.array([0.9]), CLASSES)
 
 
 def _see(table: TrackTable, label: int, score: float, elapsed_s: float, covered: float = 0.0) -> None:
     seen = observe(np.array([[70.0, 70.0, 130.0, 130.0]]), np.array([score]), np.array([label]), None, -1, COUNTER)
     table.covered[:] = covered
-    ClassEvidence(CLASSES, COUNTER).add(table, np.array([0]), seen, np.array([0]), np.array([elapsed_s]))
+    ClassEvidence(CLASSES, COUNTER).add(table, np.array([0]), True, seen, np.array([elapsed_s]))
 
 
 def _posterior(table: TrackTable) -> np.ndarray:
-    return ClassEvidence(CLASSES, COUNTER).posterior(table)[0]
+    return ClassEvidence(CLASSES, COUNTER).posterior(table, np.array([0]))[:, 0]
 
 
 def test_equal_frames_in_quick_succession_are_one_view() -> None:

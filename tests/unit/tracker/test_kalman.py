@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tracker import kalman
-from tracker.kalman import Gaussians
+from tracker.kalman import Gaussians, process_noise, squared_sizes, transition
 
 
 def _oracle(measured: np.ndarray, noise: np.ndarray, rate_std: np.ndarray) -> KalmanFilter:
@@ -24,11 +24,11 @@ def _oracle(measured: np.ndarray, noise: np.ndarray, rate_std: np.ndarray) -> Ka
     return oracle
 
 
-def _predict(oracle: KalmanFilter, dt_s: float, acceleration: np.ndarray, decay: float) -> None:
-    oracle.F = np.kron(np.eye(4), np.array([[1.0, dt_s], [0.0, decay]]))
-    oracle.Q = np.zeros((8, 8))
+def _predict(oracle: KalmanFilter, dt_s: float, acceleration: np.ndarray, decay: np.ndarray) -> None:
+    oracle.F, oracle.Q = np.zeros((8, 8)), np.zeros((8, 8))
     for axis in range(4):
         block = slice(2 * axis, 2 * axis + 2)
+        oracle.F[block, block] = [[1.0, dt_s], [0.0, decay[axis]]]
         oracle.Q[block, block] = Q_discrete_white_noise(2, dt_s, acceleration[axis] ** 2)
     oracle.predict()
 
@@ -37,47 +37,57 @@ def _predict(oracle: KalmanFilter, dt_s: float, acceleration: np.ndarray, decay:
 def test_equals_filterpy_over_a_life_with_variable_steps_misses_and_decay(seed: int) -> None:
     rng = np.random.default_rng(seed)
     count = 3
-    measured = rng.uniform(20, 400, (count, 4))
-    noise, rate_std = rng.uniform(0.5, 8, (count, 4)), rng.uniform(10, 300, (count, 4))
+    measured = rng.uniform(20, 400, (4, count))
+    noise, rate_std = rng.uniform(0.5, 8, (4, count)), rng.uniform(10, 300, (4, count))
     batch = Gaussians.start(measured, noise, rate_std)
-    oracles = [_oracle(measured[i], noise[i], rate_std[i]) for i in range(count)]
+    oracles = [_oracle(measured[:, i], noise[:, i], rate_std[:, i]) for i in range(count)]
     for _ in range(60):
         dt_s = float(rng.choice([0.02, 0.033, 0.2, 0.7]))
-        acceleration = rng.uniform(1, 900, (count, 4))
-        decay = rng.uniform(0.3, 1.0, (count, 1))
-        batch.predict(dt_s, acceleration, decay)
-        rows = np.flatnonzero(rng.random(count) < 0.7)
-        found, spread = rng.uniform(0, 500, (len(rows), 4)), rng.uniform(0.5, 20, (len(rows), 4))
-        batch.update(rows, found, spread)
+        acceleration, decay = rng.uniform(1, 9, 4), rng.uniform(0.3, 1.0, 4)
+        squares = squared_sizes(np.abs(batch.mean[2:]) + 1.0)
+        batch.predict(transition(dt_s, decay), process_noise(dt_s, acceleration), squares)
+        seen = rng.random(count) < 0.7
+        found, spread = rng.uniform(0, 500, (4, count)), rng.uniform(0.5, 20, (4, count))
+        batch.update(found, np.where(seen, spread**2, np.inf))
         for i, oracle in enumerate(oracles):
-            _predict(oracle, dt_s, acceleration[i], float(decay[i, 0]))
-            if i in rows:
-                k = int(np.flatnonzero(rows == i)[0])
-                oracle.update(found[k][:, None], R=np.diag(spread[k] ** 2))
-            np.testing.assert_allclose(batch.mean[i], oracle.x[0::2, 0], rtol=1e-7, atol=1e-6)
-            np.testing.assert_allclose(batch.rate[i], oracle.x[1::2, 0], rtol=1e-7, atol=1e-6)
-            np.testing.assert_allclose(batch.p00[i], np.diag(oracle.P)[0::2], rtol=1e-6)
-            np.testing.assert_allclose(batch.p11[i], np.diag(oracle.P)[1::2], rtol=1e-6)
-            np.testing.assert_allclose(batch.p01[i], np.diag(oracle.P, k=1)[0::2], rtol=1e-5, atol=1e-6)
+            _predict(oracle, dt_s, acceleration * np.sqrt(squares[:, i]), decay)
+            if seen[i]:
+                oracle.update(found[:, i][:, None], R=np.diag(spread[:, i] ** 2))
+            np.testing.assert_allclose(batch.mean[:, i], oracle.x[0::2, 0], rtol=1e-7, atol=1e-6)
+            np.testing.assert_allclose(batch.rate[:, i], oracle.x[1::2, 0], rtol=1e-7, atol=1e-6)
+            np.testing.assert_allclose(batch.p00[:, i], np.diag(oracle.P)[0::2], rtol=1e-6)
+            np.testing.assert_allclose(batch.p11[:, i], np.diag(oracle.P)[1::2], rtol=1e-6)
+            np.testing.assert_allclose(batch.p01[:, i], np.diag(oracle.P, k=1)[0::2], rtol=1e-5, atol=1e-6)
 
 
-def test_no_decay_is_a_decay_of_one() -> None:
-    start = np.array([[100.0, 50.0, 40.0, 30.0]])
-    plain, ones = (Gaussians.start(start, start * 0.01, start) for _ in range(2))
-    plain.rate[:] = ones.rate[:] = 7.0
-    plain.predict(0.1, start)
-    ones.predict(0.1, start, np.ones((1, 1)))
-    for name in ("mean", "rate", "p00", "p01", "p11"):
-        np.testing.assert_array_equal(getattr(plain, name), getattr(ones, name))
+START = np.array([[100.0], [50.0], [40.0], [30.0]])
 
 
-def test_infinite_noise_leaves_an_axis_as_it_was() -> None:
-    start = np.array([[100.0, 50.0, 40.0, 30.0]])
-    states = Gaussians.start(start, start * 0.02, start)
-    states.update(np.array([0]), start + 5.0, np.array([[1.0, 1.0, np.inf, np.inf]]))
-    assert (states.mean[0, :2] > start[0, :2]).all()
-    np.testing.assert_array_equal(states.mean[0, 2:], start[0, 2:])
-    np.testing.assert_allclose(states.p00[0, 2:], (start[0, 2:] * 0.02) ** 2)
+def test_slowing_down_after_a_prediction_equals_a_decay_within_it() -> None:
+    after, within = (Gaussians.start(START, START * 0.01, START) for _ in range(2))
+    after.rate[:] = within.rate[:] = 7.0
+    quiet, squares = np.zeros((4, 3, 1)), squared_sizes(START[2:])
+    after.predict(transition(0.1, np.ones(4)), quiet, squares)
+    after.slow_down(np.array([0.6]))
+    within.predict(transition(0.1, np.array([0.6, 0.6, 1.0, 1.0])), quiet, squares)
+    np.testing.assert_allclose(after.state, within.state, rtol=1e-12)
+
+
+def test_infinite_variance_leaves_an_axis_as_it_was() -> None:
+    states = Gaussians.start(START, START * 0.02, START)
+    states.update(START + 5.0, np.array([[1.0], [1.0], [np.inf], [np.inf]]))
+    assert (states.mean[:2] > START[:2]).all()
+    np.testing.assert_array_equal(states.mean[2:], START[2:])
+    np.testing.assert_allclose(states.p00[2:], (START[2:] * 0.02) ** 2)
+
+
+def test_a_camera_that_turns_and_zooms_takes_the_states_along() -> None:
+    states = Gaussians.start(START, START * 0.02, START)
+    states.rate[:2, 0] = 10.0, 0.0
+    states.warp(np.array([[0.0, -2.0, 5.0], [2.0, 0.0, 7.0]]))
+    np.testing.assert_allclose(states.mean[:, 0], [2 * -50 + 5, 2 * 100 + 7, 80, 60])
+    np.testing.assert_allclose(states.rate[:2, 0], [0.0, 20.0], atol=1e-12)
+    np.testing.assert_allclose(states.p00[:, 0], 4 * (START[:, 0] * 0.02) ** 2)
 
 
 @given(
@@ -88,12 +98,13 @@ def test_infinite_noise_leaves_an_axis_as_it_was() -> None:
     )
 )
 def test_covariance_stays_positive_definite(steps: list[tuple[float, bool, float, float]]) -> None:
-    start = np.array([[300.0, 200.0, 60.0, 80.0]])
+    start = np.array([[300.0], [200.0], [60.0], [80.0]])
     states = Gaussians.start(start, start * 0.02 + 0.1, start)
     for dt_s, seen, noise, decay in steps:
-        states.predict(dt_s, np.full((1, 4), 500.0), np.array([[decay]]))
-        if seen:
-            states.update(np.array([0]), start + noise, np.full((1, 4), noise))
+        states.predict(
+            transition(dt_s, np.full(4, decay)), process_noise(dt_s, np.full(4, 8.0)), squared_sizes(start[2:])
+        )
+        states.update(start + noise, np.full((4, 1), noise**2 if seen else np.inf))
         determinant = states.p00 * states.p11 - states.p01**2
         assert (states.p00 > 0).all()
         assert (states.p11 > 0).all()

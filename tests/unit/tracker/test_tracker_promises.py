@@ -189,7 +189,7 @@ def test_memory_is_bounded_by_what_lives() -> None:
         engine.step(rows[:, :4], rows[:, 4], rows[:, 5].astype(np.int64), None, k / 20)
         most = max(most, len(engine.table))
     assert most <= 20
-    assert engine.table.log_likelihood.shape == (len(engine.table), 17)
+    assert engine.table.log_likelihood.shape == (17, len(engine.table))
 
 
 def test_class_probabilities_are_used_where_given() -> None:
