@@ -91,9 +91,36 @@ def draw(
             labels.append((track, title, confidence, colour))
     for track, title, confidence, colour in labels:
         _draw_label(canvas, track.box, title, confidence, colour, pen)
+    if tracks.notes:
+        _draw_notes(canvas, tracks, pen)
     if panel and bill is not None:
         _draw_bill(canvas, bill, menu, pen)
     return canvas
+
+
+def _draw_notes(canvas: Image, tracks: Tracks, pen: _Pen) -> None:
+    """Draw for people who debug: each track's number, what became of it and why, its visible share and its velocity."""
+    small = max(8, round(pen.text * 0.8))
+    by_id = {track.track_id: track for track in tracks.tracks}
+    gone = 0
+    for note in tracks.notes:
+        track = by_id.get(note.track_id)
+        if track is None:
+            line = f"{note.track_id} {note.verdict}: {note.why}"
+            gone += 1
+            place = (pen.px(4), canvas.shape[0] - pen.px(4) - (gone - 1) * (small + pen.px(3)))
+            cv2.putText(canvas, line, place, PENDING, pen.font, small, 450)
+            continue
+        x1, _, x2, y2 = _whole(track.box, canvas)
+        lines = [f"{note.track_id} {note.verdict} · {track.visibility:.0%} seen", note.why]
+        for number, line in enumerate(lines):
+            top = min(y2 + pen.px(2) + number * (small + pen.px(3)), canvas.shape[0] - small - pen.px(3))
+            width = _text_width(line, pen)
+            _shade(canvas, x1, top, x1 + width, top + small + pen.px(3), 0.35)
+            cv2.putText(canvas, line, (x1, top + small), INK, pen.font, small, 450)
+        middle = ((x1 + x2) // 2, int((track.box[1] + track.box[3]) / 2))
+        ahead = (round(middle[0] + 0.5 * track.velocity_px_s[0]), round(middle[1] + 0.5 * track.velocity_px_s[1]))
+        cv2.arrowedLine(canvas, middle, ahead, ZONE, 1, cv2.LINE_AA, 0, 0.2)
 
 
 def _draw_zone(canvas: Image, zone: Zone, pen: _Pen) -> None:

@@ -171,6 +171,7 @@ class Pipeline:
                 tracks,
                 tracks=tuple(replace(track, track_id=track.track_id + base) for track in tracks.tracks),
                 removed=tuple(track_id + base for track_id in tracks.removed),
+                notes=tuple(replace(note, track_id=note.track_id + base) for note in tracks.notes),
             )
         self._highest_id = max([self._highest_id, *(track.track_id for track in tracks.tracks)])
         return tracks

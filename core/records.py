@@ -183,17 +183,39 @@ class Track:
 
 
 @dataclass(frozen=True, slots=True)
+class TrackNote:
+    """Why a track is where it is after one frame; for people who debug, made only when asked for.
+
+    Attributes:
+        track_id: the track.
+        verdict: "born", "matched", "found" (again), "merged" (into an older track), "coasting", "hidden", "lost" or
+            "removed".
+        why: one line for people.
+        detection: index, by falling score, of the detection it got; None without.
+        cost: of the pair, or of the best one that was possible; None if there was none.
+    """
+
+    track_id: int
+    verdict: str
+    why: str
+    detection: int | None
+    cost: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Tracks:
     """The tracks that are alive after one frame (tentative ones included), ordered by id.
 
     Attributes:
         removed: ids that were given up in this frame.
+        notes: why, for each track; empty unless asked for.
     """
 
     frame_index: int
     captured_at_s: float
     tracks: tuple[Track, ...]
     removed: tuple[int, ...] = ()
+    notes: tuple[TrackNote, ...] = ()
 
 
 class DecisionKind(enum.StrEnum):

@@ -15,12 +15,17 @@ from tracker.table import CONFIRMED, LOST, OCCLUDED, TENTATIVE, Mask, Rows, Trac
 
 #: An occluded object stays so until less than this share of what first hid it remains.
 UNCOVER_SHARE = 0.5
+#: A hand that covers this share of an object may take it.
+HAND_TOUCH = 0.1
+#: What a hand may have taken is under a dish only if that covers so much more of it than when it was seen.
+GROWN_SHARE = 0.25
 
 
 def settle(
     table: TrackTable,
     column: Rows,
-    covers: Floats,
+    hands: Floats,
+    merged: Floats,
     before: Floats,
     dt_s: float,
     edges: FrameEdges | None,
@@ -31,7 +36,8 @@ def settle(
     Args:
         table: the tracks; those with a detection are corrected by it.
         column: (N,) the detection of each track, -1 for none.
-        covers: (H, 4) xyxy of hands, and of detections that show two objects in one box.
+        hands: (H, 4) xyxy.
+        merged: (K, 4) xyxy of detections that show two objects in one box.
         before: (2, N) centres in the frame before.
         dt_s: seconds since then.
         edges: the border of the frame, if known.
@@ -42,9 +48,8 @@ def settle(
     seen = (~unseen & (table.state == CONFIRMED)).nonzero()[0]
     hold(table, rows, seen, before, dt_s, settings)
     hidden = np.zeros(len(table), dtype=bool)
-    if len(covers) or (seen.shape[0] and settings.dish_cover < 1.0):
-        share = _covered(table, rows, seen, covers)
-        by_hand, by_dish = share
+    if len(hands) or len(merged) or (seen.shape[0] and settings.dish_cover < 1.0):
+        by_hand, by_dish = _covered(table, rows, seen, hands, merged)
         already = np.where(table.state[rows] == OCCLUDED, UNCOVER_SHARE, 1.0)
         hidden[rows] = (by_hand >= settings.hand_cover * already) | (by_dish >= settings.dish_cover * already)
         now = hidden[rows]
@@ -57,18 +62,39 @@ def settle(
     settle_unseen(table, unseen, hidden, settings)
 
 
-def _covered(table: TrackTable, rows: Rows, seen: Rows, covers: Floats) -> tuple[Floats, Floats]:
-    """Return the share (K,) of the tracks `rows` under one of `covers`, and under one other track of `seen`."""
+def _covered(table: TrackTable, rows: Rows, seen: Rows, hands: Floats, merged: Floats) -> tuple[Floats, Floats]:
+    """Return the share (K,) of the tracks `rows` under a hand (or merged detection), and under a track of `seen`."""
     boxes = table.boxes(rows)
-    by_hand = most_covered(boxes, covers)
-    mean, other = table.motion.mean.take(rows, axis=1), table.motion.mean.take(seen, axis=1)
-    over, _ = touching(other, mean, 0.0)
+    by_hand, by_dish = most_covered(boxes, hands), np.zeros(rows.shape[0])
+    if len(hands):
+        table.handled[rows] = np.maximum(table.handled[rows], by_hand > HAND_TOUCH)
+    if len(merged):
+        by_hand = np.maximum(by_hand, most_covered(boxes, merged))
+    over, _ = touching(table.motion.mean.take(seen, axis=1), table.motion.mean.take(rows, axis=1), 0.0)
     if not over.shape[0]:
-        return by_hand, np.zeros(rows.shape[0])
+        return by_hand, by_dish
     seen = seen[np.bincount(over, minlength=seen.shape[0]) > 0]
     # Only what was seen together with an object can lie over it; what came later may be the object itself.
     together = table.first_seen_s[seen][None, :] < table.last_seen_s[rows][:, None]
-    return by_hand, most_covered(boxes, table.boxes(seen), together)
+    by_dish = most_covered(boxes, table.boxes(seen), together)
+    # The dish on which something stood does not hide it when a hand has taken it.
+    same = (table.handled[rows] > 0.0) & (by_dish < table.beneath[rows] + GROWN_SHARE)
+    by_dish[same] = 0.0
+    return by_hand, by_dish
+
+
+def note_hands(table: TrackTable, column: Rows, hands: Floats) -> None:
+    """Remember for each track that is seen which hands touch it, and how much of it the other dishes cover.
+
+    Args:
+        table: the tracks.
+        column: (N,) the detection of each track, -1 for none.
+        hands: (H, 4) xyxy.
+    """
+    rows = (column >= 0).nonzero()[0]
+    boxes = table.boxes(rows)
+    table.handled[rows] = most_covered(boxes, hands) > HAND_TOUCH
+    table.beneath[rows] = most_covered(boxes, boxes, ~np.eye(rows.shape[0], dtype=bool))
 
 
 def hold(table: TrackTable, rows: Rows, seen: Rows, before: Floats, dt_s: float, settings: TrackerSettings) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from core.boxes import iou
+from core.boxes import coverage, iou
 from tracker.edges import BOTTOM, LEFT, RIGHT, TOP
 from tracker.evidence import ClassEvidence
 from tracker.kalman import Floats
@@ -28,7 +28,15 @@ def newcomers(table: TrackTable, seen: Observations, free: Mask, settings: Track
     taken = (table.state != LOST).nonzero()[0]
     allowed = np.ones(len(columns), dtype=bool)
     if taken.shape[0]:
-        allowed = iou(boxes, table.boxes(taken)).max(axis=1) < settings.birth_overlap
+        others = table.boxes(taken)
+        overlap = iou(boxes, others)
+        allowed = overlap.max(axis=1) < settings.birth_overlap
+        if settings.twin_overlap < 1.0 or settings.twin_nested < 1.0:
+            # A second box on one long thing is no second thing.
+            same = seen.class_ids.take(columns)[:, None] == table.held.take(taken)
+            same &= table.unseen_s.take(taken) == 0.0
+            twin = (overlap > settings.twin_overlap) | (coverage(boxes, others) > settings.twin_nested)
+            allowed &= ~(same & twin).any(axis=1)
     if len(columns) > 1:
         close = iou(boxes, boxes) >= settings.birth_overlap
         for k in range(1, len(columns)):

@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from tracker.absence import settle
+from core.records import TrackNote
+from tracker.absence import note_hands, settle
 from tracker.adaptation import Liveliness
 from tracker.association import Pairs
 from tracker.births import newcomers, recognise
 from tracker.edges import FrameEdges
 from tracker.evidence import ClassEvidence
+from tracker.explain import Before, explain
 from tracker.group_motion import common_shift
 from tracker.kalman import Floats, Gaussians, process_noise, squared_sizes, transition
 from tracker.lifecycle import confirmable, expired
@@ -30,6 +32,8 @@ SHORTEST_STEP_S = 1e-3
 DISPLACED_COST, STRANGE_SHARE = 0.75, 0.4
 #: An object whose velocity strays from its average by less than this share of it moves steadily.
 STEADY_SHARE = 0.25
+#: A camera that moves no object by more than this (sizes) in a frame stands still.
+CAMERA_AT_REST = 0.02
 #: More than this of a time step says no more about how long an object was watched.
 LONGEST_WATCH_S = 0.25
 
@@ -51,6 +55,7 @@ class TrackingEngine:
         self.table = TrackTable.empty(classes)
         self.evidence = ClassEvidence(classes, settings)
         self.removed: tuple[int, ...] = ()
+        self.notes: tuple[TrackNote, ...] = ()
         self.at_start = True
         self._classes = classes
         self._hand_class = hand_class
@@ -109,6 +114,7 @@ class TrackingEngine:
         if settings.group_motion and len(table) > 1 and len(seen) > 1:
             possible = self._follow_jump(possible, seen, before, dt_s)
         pairs = match(possible, table, seen, dt_s, settings)
+        marks = Before(table) if settings.explain else None
         hands = self._hands.update(seen.hands, dt_s)
         table.floats[CLOCKS] += [[dt_s], [1.0], [dt_s]]
         merged = NO_BOXES
@@ -118,9 +124,12 @@ class TrackingEngine:
             if found.merged is not None:
                 merged = seen.boxes(found.merged)
         if not pairs.everyone:
-            covers = np.concatenate([hands, merged]) if len(merged) else hands
-            settle(table, pairs.column, covers, before, dt_s, self._edges, settings)
+            settle(table, pairs.column, hands, merged, before, dt_s, self._edges, settings)
+        if len(hands) or np.count_nonzero(table.handled):
+            note_hands(table, pairs.column, hands)
         self._renew_population(pairs.free, seen, captured_at_s, dt_s)
+        if marks is not None:
+            self.notes = explain(marks, table, possible, pairs, seen, settings)
 
     def boxes(self) -> Floats:
         """Return the boxes (N, 4) xyxy to report, by `sharpness` nearer to the detections than the filter is."""
@@ -164,7 +173,12 @@ class TrackingEngine:
         return squares
 
     def _follow_camera(self, camera: Floats) -> None:
+        """Move everything with the camera, unless all that it moved is within the noise of measuring it."""
         table = self.table
+        mean = table.motion.mean
+        moved = np.abs(camera[:, :2] @ mean[:2] + camera[:, 2:] - mean[:2]).max()
+        if moved < CAMERA_AT_REST * np.sqrt(np.median(mean[2] * mean[3])):
+            return
         table.motion.warp(camera)
         turn, shift = camera[:, :2], camera[:, 2:]
         table.drift[:] = turn @ table.drift

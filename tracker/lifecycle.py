@@ -36,7 +36,7 @@ def confirmable(table: TrackTable, settings: TrackerSettings) -> Mask:
     often = (table.hits >= least) & (table.hits >= settings.confirm_share * table.frames)
     rarely = (table.hits >= settings.confirm_hits) & (table.hits >= 0.5 * settings.confirm_share * table.frames)
     enough = (often | rarely) & (table.age_s >= settings.confirm_s - 1e-6)
-    return young & enough
+    return np.asarray(young & enough)
 
 
 def settle_unseen(table: TrackTable, unseen: Mask, hidden: Mask, settings: TrackerSettings) -> None:

@@ -78,7 +78,7 @@ def observe(
     """
     within: Mask = np.abs(boxes) < FARTHEST_PX  # false for NaN, too
     if np.count_nonzero(within) < within.size:
-        boxes = np.where(within.all(axis=1)[:, None], boxes, 0.0)
+        boxes = np.where(np.asarray(within.all(axis=1))[:, None], boxes, 0.0)
     order = _by_score(boxes, scores, class_ids)
     low, high = boxes[:, :2].T, boxes[:, 2:].T
     sides = high - low

@@ -25,6 +25,16 @@ class TrackerSettings(Settings):
     )
     birth_overlap: float = Field(default=0.5, gt=0, le=1, description="no birth where a live track overlaps more (IoU)")
 
+    twin_overlap: float = Field(
+        default=0.35,
+        gt=0,
+        le=1,
+        description="the same where that track is seen and of the detection's class (a long thing)",
+    )
+    twin_nested: float = Field(
+        default=0.6, gt=0, le=1, description="nor where so much of the detection lies within such a track"
+    )
+
     # Motion
     acceleration: float = Field(
         default=8.0, gt=0, description="standard deviation of an object's acceleration, sizes/s^2"
@@ -48,7 +58,7 @@ class TrackerSettings(Settings):
         default=0.1, description="correlation of successive errors of the filter that is left as it is"
     )
     calmest: float = Field(default=0.5, gt=0, le=1, description="least factor of the acceleration")
-    liveliest: float = Field(default=7.0, ge=1, description="greatest factor of the acceleration")
+    liveliest: float = Field(default=5.0, ge=1, description="greatest factor of the acceleration")
     first_speed: float = Field(
         default=3.0, gt=0, description="standard deviation of the velocity of a new track, sizes/s"
     )
@@ -155,23 +165,46 @@ class TrackerSettings(Settings):
         default=0.95, gt=0, lt=1, description="how often a detector's class with score 1 is right"
     )
 
+    # For people who debug
+    explain: bool = Field(
+        default=False, description="tell for each track and frame why it is where it is; the overlay then shows it"
+    )
+
 
 COUNTER = TrackerSettings()
 
 PEDESTRIAN = TrackerSettings(
-    high_score=0.6,
-    birth_score=0.65,
-    duplicate_iou=1.0,
-    acceleration=3.0,
+    low_score=0.15,
+    high_score=0.7,
+    birth_score=0.6,
+    duplicate_iou=0.92,
+    twin_overlap=1.0,
+    twin_nested=1.0,
+    acceleration=2.6,
     resize_acceleration=1.0,
-    position_noise=0.05,
+    position_noise=0.065,
+    size_noise=0.045,
+    score_noise=3.3,
+    sharpness=0.6,
+    adapt_rate=0.6,
+    adapt_size_rate=0.1,
+    first_speed=4.2,
     slow=0.0,
-    coast_s=1.0,
-    steady_coast_s=1.0,
+    coast_s=1.2,
+    steady_coast_s=1.2,
     keeps_size=False,
+    reach=0.75,
+    reach_rate=0.75,
+    buffer=0.28,
+    distance_weight=0.25,
+    height_weight=1.5,
+    score_weight=0.16,
+    match_cost=1.08,
+    low_match_cost=0.5,
     confirm_s=0.0,
     tentative_s=0.1,
     hold_s=1.5,
+    hold_per_s=7.0,
     coasted_s=0.0,
     occluded_s=1.5,
     reentry_s=0.0,

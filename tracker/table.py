@@ -16,8 +16,8 @@ TENTATIVE, CONFIRMED, OCCLUDED, LOST = range(4)
 #: Rows of `floats` that grow with every frame, and those that a sighting sets back or adds to.
 CLOCKS, SIGHTED, COUNTED = slice(0, 3), slice(2, 4), slice(4, 6)
 #: Rows that a track takes over from the one that it turns out to continue, and those that add up.
-_NEWEST, _SUMS = (2, 3, 6, 7, 9, 10, 11, 12, 13, 14, 17, 18, 19, 20, 21, 22), (4, 5, 15, 16)
-_FLOATS, _INTEGERS = 23, 7
+_NEWEST, _SUMS = (2, 3, 6, 7, 9, 10, 11, 12, 13, 14, 17, 18, 19, 20, 21, 22, 23, 24), (4, 5, 15, 16)
+_FLOATS, _INTEGERS = 25, 7
 
 
 class TrackTable:
@@ -45,6 +45,8 @@ class TrackTable:
         views: (N,) number of independent views in it.
         anchor: (2, N) centre as it was last measured.
         surprise: (4, N) innovation of the latest update in standard deviations; NaN before the first.
+        beneath: (N,) share of the box that other dishes covered when it was last seen, while hands were about.
+        handled: (N,) 1 for what a hand touched when it was last seen or since, else 0.
         track_id: (N,) ascending.
         state: (N,) TENTATIVE, CONFIRMED, OCCLUDED or LOST.
         left_over: (N,) edges (bits, see `edges.py`) over which it left the frame; 0 while it has not.
@@ -72,6 +74,7 @@ class TrackTable:
         self.views: Floats = floats[16]
         self.anchor: Floats = floats[17:19]
         self.surprise: Floats = floats[19:23]
+        self.beneath, self.handled = floats[23:]
         self.track_id, self.state, self.left_over, self.entered_over, self.at_edge = integers[:5]
         self.companion, self.held = integers[5:]
 

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from core.records import HAND, Detections, Track, Tracks
 from tracker.engine import TrackingEngine
+from tracker.history import Histories, ObjectHistory
 from tracker.lifecycle import STATES
 from tracker.settings import TrackerSettings
 
@@ -35,6 +36,8 @@ class MultiObjectTracker:
         self.labels = labels
         hand_class = labels.index(HAND) if HAND in labels else -1
         self._engine = TrackingEngine(settings, len(labels), hand_class, frame_size)
+        self._histories = Histories()
+        self._before_s: float | None = None
 
     def update(self, detections: Detections, image: NDArray[np.uint8] | None = None) -> Tracks:
         """Take in the detections of the next frame.
@@ -57,7 +60,14 @@ class MultiObjectTracker:
             None if probs is None else probs.astype(np.float64),
             detections.captured_at_s,
         )
+        elapsed_s = 0.0 if self._before_s is None else detections.captured_at_s - self._before_s
+        self._before_s = detections.captured_at_s
+        self._histories.follow(self._engine.table, detections.frame_index, min(max(elapsed_s, 0.0), 1.0))
         return self._records(detections)
+
+    def history(self, track_id: int) -> ObjectHistory | None:
+        """Return the path, visibility, best views and dwell time of a live track; None if there is no such track."""
+        return self._histories.of(self._engine.table, track_id)
 
     def join(self) -> None:
         """Take note, before the first frame, that the scene ran before: what that frame shows may have just come."""
@@ -102,7 +112,8 @@ class MultiObjectTracker:
                 strict=True,
             )
         )
-        return Tracks(detections.frame_index, detections.captured_at_s, tracks, self._engine.removed)
+        engine = self._engine
+        return Tracks(detections.frame_index, detections.captured_at_s, tracks, engine.removed, engine.notes)
 
     def _posteriors(self) -> list[tuple[tuple[str, float], ...]]:
         """Return for each track the label that is shown, then the most probable ones; ties in the labels' order."""
