@@ -94,6 +94,7 @@ def parse(arguments: list[str] | None = None) -> tuple[list[str], Options, Path]
     usual = Options()
     parser.add_argument("--only", nargs="+", choices=list(SECTIONS), default=list(SECTIONS), help="sections to run")
     parser.add_argument("--seeds", type=int, default=usual.seeds, help="worlds of each stress case")
+    parser.add_argument("--first-seed", type=int, default=usual.first_seed, help="the first of these worlds")
     parser.add_argument("--flow-seeds", type=int, default=usual.flow_seeds, help="worlds of each rendered case")
     parser.add_argument("--repeats", type=int, default=usual.repeats, help="runs of each speed scene")
     parser.add_argument("--frames", type=int, default=usual.frames, help="frames of the memory run")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from bench.results_file import row
-from bench.tracker_tools import Maker, Options, Result, Tools, slug, stress_cases, stress_world, without_hands
+from bench.tracker_tools import Maker, Options, Result, Tools, slug, stress_cases, stress_world, thinned, without_hands
 from tracker.mot import make_counter
 
 #: Bars of the issue: mean kept and mean count error, %, with hands given; and kept without.
@@ -79,14 +79,20 @@ class CaseScore:
 
 
 def run_case(
-    tools: Tools, maker: Maker, case: str, seeds: int, hands: bool = True, evaluate: bool = False
+    tools: Tools,
+    maker: Maker,
+    case: str,
+    seeds: range,
+    hands: bool = True,
+    evaluate: bool = False,
+    misses: float = 0.0,
 ) -> CaseScore:
-    """Run `maker`'s tracker through the worlds of a case."""
+    """Run `maker`'s tracker through the worlds of a case, with a detector that misses the share `misses` more."""
     scored = CaseScore()
-    for seed in range(seeds):
+    for seed in seeds:
         world = stress_world(tools, case, seed)
         given = world.det
-        world.det = given if hands else without_hands(tools, given)
+        world.det = thinned(given if hands else without_hands(tools, given), misses, seed)
         try:
             tracks, _, _ = tools.bench.run_one(maker, world)
         finally:
@@ -109,7 +115,7 @@ def _ours(tools: Tools, options: Options, hands: bool) -> list[Result]:
     scores = []
     for case in stress_cases(tools, options):
         evaluate = case in IDF1_GOALS or case in NO_SWITCH
-        scored = run_case(tools, make_counter, case, options.seeds, hands, evaluate)
+        scored = run_case(tools, make_counter, case, options.stress_seeds, hands, evaluate)
         scores.append(scored)
         kept, count = GOALS.get(case, (None, None))
         rows.append(row(f"stress_{case}_kept_{suffix}", scored.kept_percent, "%", kept))
@@ -147,7 +153,7 @@ def _extras(tools: Tools, case: str, suffix: str, scored: CaseScore) -> list[Res
 def _peers(tools: Tools, options: Options) -> list[Result]:
     rows = []
     for who, maker in tools.peers.select(["default", "long"]).items():
-        scores = [run_case(tools, maker, c, options.seeds, hands=False) for c in stress_cases(tools, options)]
+        scores = [run_case(tools, maker, c, options.stress_seeds, hands=False) for c in stress_cases(tools, options)]
         rows += _peer_rows(f"stress_peer_{slug(who)}", stress_cases(tools, options), scores)
         print(f"{who:34s} kept {rows[-2]['value']} count {rows[-1]['value']}", flush=True)
     return rows

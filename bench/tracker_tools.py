@@ -31,6 +31,7 @@ class Options:
 
     Attributes:
         seeds: worlds of each stress case.
+        first_seed: of both, to look at worlds that nothing was tuned on.
         flow_seeds: worlds of each stress case that are rendered.
         repeats: runs of each speed scene; each frame counts with its best.
         frames: length of the memory run.
@@ -42,6 +43,7 @@ class Options:
     """
 
     seeds: int = 3
+    first_seed: int = 0
     flow_seeds: int = 1
     repeats: int = 7
     frames: int = 1_000_000
@@ -50,6 +52,11 @@ class Options:
     sets: tuple[str, ...] = ("MOT17-val", "MOT17-train", "MOT15-train")
     sequences: tuple[str, ...] = ()
     full_frames: bool = False
+
+    @property
+    def stress_seeds(self) -> range:
+        """The seeds of each stress case."""
+        return range(self.first_seed, self.first_seed + self.seeds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +103,14 @@ def stress_world(tools: Tools, case: str, seed: int) -> Any:
 def without_hands(tools: Tools, detections: list[Rows]) -> list[Rows]:
     """Return the detections of each frame as a detector that knows no hands gives them."""
     return [rows[rows[:, 5] != tools.stress.HAND] for rows in detections]
+
+
+def thinned(detections: list[Rows], misses: float, seed: int) -> list[Rows]:
+    """Return what a weaker detector gives: it misses this share of the detections, the same ones in each run."""
+    if not misses:
+        return detections
+    rng = np.random.default_rng(seed)
+    return [rows[rng.random(len(rows)) >= misses] for rows in detections]
 
 
 def stress_cases(tools: Tools, options: Options) -> list[str]:
