@@ -28,7 +28,7 @@ bench: .venv/ok ## all figures of the README, into bench/results (an hour on two
 	for name in detector traynet render bottle overhead live_latency lane_accuracy rtsp kill9; do $(BIN)/python -m bench.$$name || exit 1; done
 	$(BIN)/python -m bench.from_nothing
 
-bench-tracker: .venv/ok ## the tracker's speed and its tray stress set
+bench-tracker: .venv/ok ## all figures of the tracker (a quarter of an hour)
 	$(BIN)/python -m bench.tracker
 
 docs: .venv/edge ## renew docs/config.md and the JSON Schema from the settings models

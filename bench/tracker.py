@@ -1,158 +1,123 @@
-"""How fast the tracker is beside a peer, and how well it holds identities on the tray stress set.
+"""All figures of the tracker: MOTChallenge beside peers, the tray stress set, flow, speed and memory.
 
-`python -m bench.tracker [--seeds N]` writes `bench/results/tracker.json`. Speed: boxes only, one thread, the peer
-(ByteTrack of roboflow/trackers) alternating with ours in one process, so that the load of the machine hits both alike;
-each frame counts with the best of its repeats. The stress set runs where `../shared/tools/mot` is there.
+`python -m bench.tracker [--only SECTION…]` writes `bench/results/tracker.json`; rows of sections that did not run stay
+as they are in the file. Sections that need the yardsticks of `../shared/tools/mot` say so where those are missing.
+One thread, CPU time, and whatever is compared runs in turns in one process.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib
-import os
-import sys
-import time
-import warnings
+import json
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
-from types import ModuleType
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
+import bench.one_thread  # noqa: F401  # before numpy
+from bench.results_file import RESULTS, write_results
+from bench.tracker_flow import flow_rows, rendered_rows
+from bench.tracker_memory import memory_rows
+from bench.tracker_mot import mot_rows
+from bench.tracker_peers import PEERS
+from bench.tracker_speed import speed_rows
+from bench.tracker_stress import stress_rows
+from bench.tracker_tools import TOOLS, Options, Result, Tools, load_tools
 
-from bench.results_file import ROOT, row, write_results
-from tracker.mot import make, make_counter
-
-TOOLS = Path(os.environ.get("TRAYLANE_TOOLS") or ROOT.parent / "shared" / "tools") / "mot"
-SEQ = {"name": "speed", "fps": 30.0, "w": 1280, "h": 720, "n": 0, "gmc": None}
-COUNTS = (10, 50, 200)
-#: The best figure of numpy and filterpy peers for so many objects (frames/s), on the machine of the yardsticks.
-MARKS = {10: 8000.0, 50: 5000.0, 200: 1800.0}
-#: Mean identity kept (%) and mean count error (%) of the best peers over the stress set.
-KEPT_MARK, COUNT_MARK = 82.4, 9.2
-
-Frames = list[NDArray[np.float64]]
-Call = Callable[[NDArray[np.float64]], object]
-
-
-def scene(objects: int, frames: int, seed: int = 0) -> Frames:
-    """Return detections of `objects` boxes on a grid that sway, with 1 % jitter and 3 % misses."""
-    rng = np.random.default_rng(seed)
-    columns = int(np.ceil(np.sqrt(objects * 16 / 9)))
-    lines = int(np.ceil(objects / columns))
-    cell = np.array([1280 / columns, 720 / lines])
-    place = np.arange(objects)
-    centre = (np.stack([place % columns, place // columns], axis=1) + 0.5) * cell
-    side = np.tile(cell * 0.75, (objects, 1))
-    phase = rng.uniform(0, 6, (objects, 2))
-    made = []
-    for t in range(frames):
-        low = centre + 0.1 * cell * np.sin(0.05 * t + phase) + rng.normal(0, 0.01, (objects, 2)) * side - side / 2
-        seen = rng.random(objects) < 0.97
-        score = rng.uniform(0.6, 0.95, objects)
-        made.append(np.column_stack([low, low + side, score, place % 5])[seen])
-    return made
+#: Sections in the order of the file, and how the names of their rows begin.
+SECTIONS: dict[str, tuple[str, ...]] = {
+    "mot": ("mot17_", "mot15_"),
+    "stress": ("stress_",),
+    "rendered": ("rendered_",),
+    "speed": (
+        "frames_per_s_",
+        "counter_frames_",
+        "frame_p",
+        "pedestrian_frame_",
+        *(f"{peer}_frames_per_s_" for peer in PEERS),
+    ),
+    "flow": ("flow_",),
+    "memory": ("memory_",),
+}
+NEED_TOOLS: dict[str, Callable[[Tools, Options], list[Result]]] = {
+    "mot": mot_rows,
+    "stress": stress_rows,
+    "rendered": rendered_rows,
+}
+ALONE: dict[str, Callable[[Options], list[Result]]] = {
+    "speed": lambda options: speed_rows(options.repeats),
+    "flow": lambda options: flow_rows(options.repeats),
+    "memory": lambda options: memory_rows(options.frames),
+}
 
 
-def peer() -> Call:
-    """Return the update of roboflow/trackers' ByteTrack, taking the same rows."""
-    import supervision
-    import trackers
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        machine = trackers.ByteTrackTracker(frame_rate=30.0)
-
-    def update(rows: NDArray[np.float64]) -> object:
-        found = supervision.Detections(
-            xyxy=rows[:, :4].astype(np.float32),
-            confidence=rows[:, 4].astype(np.float32),
-            class_id=np.zeros(len(rows), int),
-        )
-        return machine.update(found)
-
-    return update
+def section_of(name: str) -> str | None:
+    """Return the section that a row belongs to, by its name."""
+    return next((section for section, starts in SECTIONS.items() if name.startswith(starts)), None)
 
 
-def frames_per_second(makers: list[Callable[[], Call]], frames: Frames, repeats: int) -> list[tuple[float, float]]:
-    """Return frames/s and the 99th percentile of a frame (ms) of each maker's tracker, run in turns."""
-    best = np.full((len(makers), len(frames)), np.inf)
-    for _ in range(repeats):
-        for k, maker in enumerate(makers):
-            call = maker()
-            for i, rows in enumerate(frames):
-                start = time.perf_counter()
-                call(rows)
-                best[k, i] = min(best[k, i], time.perf_counter() - start)
-    return [(len(frames) / float(b.sum()), float(np.percentile(b, 99)) * 1e3) for b in best]
+def kept_rows(path: Path, ran: list[str]) -> list[Result]:
+    """Return the rows of an earlier run whose sections did not run now; rows of no section are left out."""
+    if not path.exists():
+        return []
+    rows: list[Result] = json.loads(path.read_text(encoding="utf-8"))["rows"]
+    return [line for line in rows if (section := section_of(line["name"])) is not None and section not in ran]
 
 
-def speed_rows(repeats: int) -> list[dict[str, Any]]:
-    """Return the figures of speed."""
-    rows = []
-    for objects in COUNTS:
-        frames = scene(objects, 150)
-        ours, theirs = frames_per_second([lambda: make_counter(SEQ), peer], frames, repeats)
-        rows.append(row(f"frames_per_s_{objects}", ours[0], "frames/s", reference=MARKS[objects]))
-        rows.append(row(f"frames_per_s_{objects}_over_bytetrack", ours[0] / theirs[0], "ratio", reference=1.0))
-        rows.append(row(f"frame_p99_ms_{objects}", ours[1], "ms"))
-    return rows
+def measure(only: list[str], options: Options) -> dict[str, list[Result]]:
+    """Run the sections and return their rows; one whose yardsticks are missing is left out and said."""
+    tools = load_tools()
+    done = {}
+    for section in only:
+        if section in ALONE:
+            rows = ALONE[section](options)
+        elif tools is not None:
+            rows = NEED_TOOLS[section](tools, options)
+        else:
+            print(f"no yardsticks under {TOOLS}: section {section} is left out")
+            continue
+        strange = [line["name"] for line in rows if section_of(line["name"]) != section]
+        if strange:
+            raise ValueError(f"rows {strange} do not begin as those of section {section} do: see SECTIONS")
+        done[section] = rows
+    return done
 
 
-def load_stress(folder: Path) -> ModuleType:
-    """Import the stress set, whose module `bench` has the name of this package: ours steps aside for a moment."""
-    ours = {name: sys.modules.pop(name) for name in list(sys.modules) if name.split(".")[0] == "bench"}
-    sys.path.insert(0, str(folder))
-    try:
-        return importlib.import_module("stress")
-    finally:
-        sys.path.remove(str(folder))
-        sys.modules.pop("bench", None)
-        sys.modules.update(ours)
+def ordered(rows: list[Result]) -> list[Result]:
+    """Return the rows in the order of the sections."""
+    place = {section: k for k, section in enumerate(SECTIONS)}
+    return sorted(rows, key=lambda line: place[section_of(line["name"]) or "memory"])
 
 
-def stress_rows(seeds: int, hands: bool) -> list[dict[str, Any]]:
-    """Return identity kept and count error for each case of the stress set, and their means."""
-    stress = load_stress(TOOLS)
-    suffix = "hands" if hands else "no_hands"
-    rows, kept_all, count_all = [], [], []
-    for case in stress.CASES:
-        kept, weight, count = 0.0, 0, []
-        for seed in range(seeds):
-            sequence = stress.make(case, seed)
-            if not hands:
-                sequence.det = [d[d[:, 5] != stress.HAND] for d in sequence.det]
-            tracks, _, _ = stress.bench.run_one(make_counter, sequence)
-            scored = stress.score(sequence, tracks)
-            kept, weight = kept + scored["kept"] * scored["nev"], weight + scored["nev"]
-            count.append(abs(scored["cnt"]) * 100)
-        kept_all.append(kept / max(weight, 1))
-        count_all.append(float(np.mean(count)))
-        rows.append(row(f"stress_{case}_kept_{suffix}", kept_all[-1], "%"))
-        rows.append(row(f"stress_{case}_count_error_{suffix}", count_all[-1], "%"))
-    mean_count = float(np.mean(count_all))
-    return [
-        row(f"stress_kept_{suffix}", float(np.mean(kept_all)), "%", reference=KEPT_MARK),
-        row(f"stress_count_error_{suffix}", mean_count, "%", reference=COUNT_MARK, better="lower"),
-        *rows,
-    ]
+def parse(arguments: list[str] | None = None) -> tuple[list[str], Options, Path]:
+    """Return the sections to run, their options and the folder of results."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    usual = Options()
+    parser.add_argument("--only", nargs="+", choices=list(SECTIONS), default=list(SECTIONS), help="sections to run")
+    parser.add_argument("--seeds", type=int, default=usual.seeds, help="worlds of each stress case")
+    parser.add_argument("--first-seed", type=int, default=usual.first_seed, help="the first of these worlds")
+    parser.add_argument("--flow-seeds", type=int, default=usual.flow_seeds, help="worlds of each rendered case")
+    parser.add_argument("--repeats", type=int, default=usual.repeats, help="runs of each speed scene")
+    parser.add_argument("--frames", type=int, default=usual.frames, help="frames of the memory run")
+    parser.add_argument("--peers", action="store_true", help="run the peers through the stress set too")
+    parser.add_argument("--cases", nargs="+", default=usual.cases, help="stress cases instead of all")
+    parser.add_argument("--sets", nargs="+", default=usual.sets, help="MOTChallenge sets")
+    parser.add_argument("--sequences", nargs="+", default=usual.sequences, help="their sequences instead of all")
+    parser.add_argument("--full-frames", action="store_true", help="render at 1280x720 instead of 640x360")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the results")
+    given = vars(parser.parse_args(arguments))
+    chosen = {
+        field.name: tuple(given[field.name]) if isinstance(given[field.name], list) else given[field.name]
+        for field in fields(Options)
+    }
+    return given["only"], Options(**chosen), given["out"]
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     """Measure and write the results."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, default=3, help="seeds of each stress case; 0 leaves the set out")
-    parser.add_argument("--repeats", type=int, default=7, help="runs of each speed scene")
-    arguments = parser.parse_args()
-    rows = speed_rows(arguments.repeats)
-    pedestrian, _ = frames_per_second([lambda: make(SEQ), peer], scene(50, 150), arguments.repeats)
-    rows.append(row("frames_per_s_50_pedestrian", pedestrian[0], "frames/s"))
-    if arguments.seeds and (TOOLS / "stress.py").exists():
-        rows += stress_rows(arguments.seeds, hands=True) + stress_rows(arguments.seeds, hands=False)
-    elif arguments.seeds:
-        print(f"no stress set under {TOOLS}: its rows are left out")
-    write_results("tracker", rows)
+    only, options, out = parse(arguments)
+    done = measure(only, options)
+    rows = [line for found in done.values() for line in found]
+    write_results("tracker", ordered(rows + kept_rows(out / "tracker.json", list(done))), out)
 
 
 if __name__ == "__main__":
