@@ -35,6 +35,8 @@ _BOX_CELLS, _BACK_CELLS = 3, (8, 5)
 _EDGE = 4
 #: A track without texture is looked at again after so many readings.
 _RETRY = 4
+#: New points of the background keep this distance from old ones, working pixels.
+_APART = 12
 #: Side of the block over which gradients are averaged, and OpenCV's value of a slope of one grey level per pixel in it:
 #: Sobel gives 8 times the slope, scaled by 1 / (4 x block x 255), and the squares of the block are summed.
 _BLOCK = 5
@@ -178,8 +180,11 @@ class FlowPoints:
     def _background(self, picture: Picture, corners: Singles, wanted: int) -> NDArray[np.intp]:
         high, wide = picture.grey.shape
         size = np.array([wide, high])
-        taken = _cells(self.at[self.owner == BACKGROUND] / size, _BACK_CELLS)
-        return _one_per_cell(_cells(corners / size, _BACK_CELLS), taken)[:wanted]
+        held = self.at[self.owner == BACKGROUND]
+        free = _one_per_cell(_cells(corners / size, _BACK_CELLS), _cells(held / size, _BACK_CELLS))
+        near = np.abs(corners[free, None] - held[None]).max(axis=2) < _APART
+        chosen: NDArray[np.intp] = free[~near.any(axis=1)][:wanted]
+        return chosen
 
     def _add(self, picture: Picture, places: Singles, owner: int) -> None:
         count = len(places)

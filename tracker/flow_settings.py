@@ -26,10 +26,10 @@ class FlowSettings(Settings):
         default=4.0, ge=0, description="and so many times the median change of all blocks, which is the sensor's noise"
     )
     round_trip_px: float = Field(
-        default=0.7, gt=0, description="a point must come back this close to where it was when followed backwards"
+        default=0.4, gt=0, description="a point must come back this close to where it was when followed backwards"
     )
     likeness: float = Field(
-        default=0.7, gt=-1, lt=1, description="correlation of a point's patch with the one it was seeded with"
+        default=0.75, gt=-1, lt=1, description="correlation of a point's patch with the one it was seeded with"
     )
     agreement_px: float = Field(
         default=0.6, gt=0, description="a point agrees with the motion of its object when it differs by less than this"

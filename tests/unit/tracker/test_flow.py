@@ -472,9 +472,10 @@ def test_the_simplest_motion_that_explains_is_taken() -> None:
     camera, votes = camera_motion(before, before + noise, 1.2)
     np.testing.assert_array_equal(camera, np.eye(2, 3))
     assert votes == 24
-    camera, _ = camera_motion(before, before + (2.0, -1.0) + noise, 1.2)
+    shift = np.array([2.0, -1.0])
+    camera, _ = camera_motion(before, before + shift + noise, 1.2)
     np.testing.assert_array_equal(camera[:, :2], np.eye(2))
-    outliers = before + (2.0, -1.0) + noise
+    outliers = before + shift + noise
     outliers[:9] += rng.uniform(20, 60, (9, 2))
     camera, votes = camera_motion(before, outliers, 1.2)
     np.testing.assert_allclose(camera, [[1, 0, 2], [0, 1, -1]], atol=0.15)
