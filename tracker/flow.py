@@ -7,7 +7,7 @@ iterated. G must be invertible, which is the texture that `flow_points.py` asks 
 
 *Pyramids* (Bouguet 2000). The linearisation holds for a pixel or so. Pictures are halved again and again; the motion
 found on the smallest one begins the search on the next. Jumps of a camera or a tray that are too long even so begin
-from a guess by phase correlation (`flow_picture.py`).
+from a guess by phase correlation (`flow_follow.py`, `flow_picture.py`).
 
 *Forward and backward* (Kalal et al. 2010). A point that is followed from before to now and from there back to before
 must arrive where it began. Points that are covered, or that slide along an edge, mostly do not.
@@ -26,43 +26,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from tracker.flow_camera import camera_motion
-from tracker.flow_picture import (
-    PATCH,
-    Image,
-    Mask,
-    Picture,
-    Singles,
-    best_guesses,
-    changed_blocks,
-    common_jumps,
-    normalised,
-    sample,
-)
+from tracker.flow_follow import follow
+from tracker.flow_picture import PATCH, Image, Mask, Picture, Singles, changed_blocks, normalised, sample
 from tracker.flow_points import BACKGROUND, FEWEST, FlowPoints, Ints
 from tracker.flow_settings import FlowSettings
 from tracker.kalman import Floats
 
 __all__ = ["FlowReading", "FlowSettings", "OpticalFlow"]
 
-#: A step of Lucas and Kanade ends after so many iterations, or below this change, working pixels.
-_ITERATIONS, _CHANGE_PX = 15, 0.03
-#: Its smallest allowed eigenvalue of G, in OpenCV's units: the seeds are textured, their places may become flat.
-_LEAST_EIGEN = 1e-4
-#: A point that begins from a guess is followed on so many halved pictures only.
-_GUIDED_LEVELS = 1
 #: A point that is this good a match elsewhere is found again there, working pixels around where it should be.
 _SEARCH = np.array([(x, y) for y in (0, -1, 1) for x in (0, -1, 1)], np.float32)
 #: While this share of a track's points is lost, it is covered; when the others hold, the lost ones were bad points.
 _COVERED_SHARE = 0.5
 #: So many readings a bad point of a track that is seen well is waited for.
 _SHORT_PATIENCE = 4
-#: Last steps shorter than this are no guess of their own, working pixels.
-_LONG_STEP = 3.0
+#: Points that agree on the camera's motion are spread over this share of the frame's diagonal: a tray is smaller.
+_WIDE_SHARE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +143,9 @@ class OpticalFlow:
         ends = points.at.copy()
         good = np.zeros(len(points), dtype=bool)
         if seen.any():
-            ends[seen], good[seen] = self._track(before, now, changed, np.flatnonzero(seen))
+            ends[seen], good[seen] = follow(
+                before, now, changed, points.at[seen], points.step[seen], points.look[seen], self.settings
+            )
         moved, certain, agrees = self._by_track(row, ends - points.at, good, len(track_ids))
         camera, camera_certain = self._camera(before, now, ends, good, seen)
         shown = np.zeros((0, 4))
@@ -169,60 +153,6 @@ class OpticalFlow:
             shown = np.column_stack([before.to_full(points.at[good]), now.to_full(ends[good])])
         self._settle(before, now, row, ends, good & agrees, moved, certain, camera)
         return FlowReading(False, camera, camera_certain, moved / now.scale, certain, shown)
-
-    def _track(self, before: Picture, now: Picture, changed: Mask, which: NDArray[np.intp]) -> tuple[Singles, Mask]:
-        """Return where the points `which` (K,) are now, and which of them passed the checks."""
-        settings, points = self.settings, self._points
-        start = points.at[which]
-        jumps = common_jumps(before, now, changed, settings.jumps).astype(np.float32)
-        guess = self._guess(before, now, start, points.step[which], jumps)
-        ends, back = start.copy(), start.copy()
-        good = np.zeros(len(start), dtype=bool)
-        # A good guess needs no small pictures, on which what stands around a small thing would hold it back.
-        guided = guess.any(axis=1)
-        for group, levels in ((~guided, settings.levels), (guided, min(settings.levels, _GUIDED_LEVELS))):
-            if group.any():
-                first, began = start[group], guess[group]
-                ends[group], found = self._lucas_kanade(before, now, first, first + began, levels)
-                back[group], found_back = self._lucas_kanade(now, before, ends[group], ends[group] - began, levels)
-                good[group] = found & found_back
-        off = back - start
-        good &= np.hypot(off[:, 0], off[:, 1]) < settings.round_trip_px
-        high, wide = now.grey.shape
-        good &= ((ends >= 0) & (ends <= np.array([wide - 1, high - 1]))).all(axis=1)
-        likeness = (normalised(sample(now.grey, ends, PATCH)) * points.look[which]).sum(axis=1)
-        return ends, good & (likeness >= settings.likeness)
-
-    def _guess(self, before: Picture, now: Picture, start: Singles, step: Singles, jumps: Singles) -> Singles:
-        """Return a displacement (K, 2) to begin with: none, a common jump, or the step before, whichever fits best."""
-        habit = np.abs(step).max(axis=1, initial=0.0) > _LONG_STEP
-        if not len(jumps) and not habit.any():
-            return np.zeros_like(start)
-        count = len(start)
-        guesses = np.zeros((count, 2 + len(jumps), 2), np.float32)
-        guesses[:, 1:-1] = jumps
-        guesses[habit, -1] = step[habit]
-        return best_guesses(before, now, start, guesses)
-
-    def _lucas_kanade(
-        self, first: Picture, second: Picture, start: Singles, begin: Singles, levels: int
-    ) -> tuple[Singles, Mask]:
-        """Return where points (K, 2) of the first picture are in the second, and which were found."""
-        settings = self.settings
-        ends, status, _ = cv2.calcOpticalFlowPyrLK(
-            first.grey,
-            second.grey,
-            start.reshape(-1, 1, 2),
-            begin.reshape(-1, 1, 2).copy(),
-            winSize=(settings.window_px, settings.window_px),
-            maxLevel=levels,
-            criteria=(cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, _ITERATIONS, _CHANGE_PX),
-            flags=cv2.OPTFLOW_USE_INITIAL_FLOW,
-            minEigThreshold=_LEAST_EIGEN,
-        )
-        places = np.asarray(ends, np.float32).reshape(-1, 2)
-        found = (np.asarray(status).ravel() == 1) & np.isfinite(places).all(axis=1)
-        return np.where(found[:, None], places, start), found
 
     def _by_track(self, row: Ints, motion: Singles, good: Mask, tracks: int) -> tuple[Floats, Floats, Mask]:
         """Return the motion of each track (N, 2) in working pixels, its certainty (N,), and which points agree (P,)."""
@@ -255,7 +185,7 @@ class OpticalFlow:
         which = back & good
         tolerance = self.settings.agreement_px / float(now.scale.min())
         start, end = before.to_full(self._points.at[which]), now.to_full(ends[which])
-        camera, votes = camera_motion(start, end, tolerance)
+        camera, votes = camera_motion(start, end, tolerance, _WIDE_SHARE * float(np.hypot(*now.size)))
         return camera, votes / max(int(np.count_nonzero(back & seen)), 1)
 
     def _settle(

@@ -34,29 +34,33 @@ _MOST_GROWTH = 0.25
 _FINEST = 0.05
 
 
-def camera_motion(before: Floats, after: Floats, tolerance: float) -> tuple[Floats, int]:
+def camera_motion(before: Floats, after: Floats, tolerance: float, extent: float) -> tuple[Floats, int]:
     """Fit the motion of the background.
 
     Args:
         before: (P, 2) points in the frame before, pixels.
         after: (P, 2) the same points in this frame.
         tolerance: how far off an agreeing point may be, pixels.
+        extent: how far apart the agreeing points must reach (diagonal of their box), pixels: where a counter has no
+            texture, most points outside of all dishes lie on a tray, and its motion is not the camera's.
 
     Returns:
         The affine matrix (2, 3) from before to after, and how many points agree with it; the identity and 0 where too
-        few agree.
+        few agree or too close together.
     """
     unknown = np.eye(2, 3)
     if len(before) < _FEWEST:
         return unknown, 0
     z0, z1 = before[:, 0] + 1j * before[:, 1], after[:, 0] + 1j * after[:, 1]
-    a, b = _hypotheses(z0, z1)
-    agrees = np.abs(a[:, None] * z0 + b[:, None] - z1) < tolerance
-    votes = agrees.sum(axis=1)
-    # The first hypothesis is standing still; among equals the earlier, simpler one wins.
-    best = 0 if votes[0] >= _STANDING_SHARE * votes.max() else int(votes.argmax())
-    inside = agrees[best]
-    if votes[best] < max(_FEWEST, 0.3 * len(before)):
+    inside = np.abs(z1 - z0) < tolerance
+    if inside.sum() < _STANDING_SHARE * len(z0):
+        a, b = _hypotheses(z0, z1)
+        agrees = np.abs(a[:, None] * z0 + b[:, None] - z1) < tolerance
+        votes = agrees.sum(axis=1)
+        # Among equals the earlier, simpler one wins.
+        if inside.sum() < _STANDING_SHARE * votes.max():
+            inside = agrees[int(votes.argmax())]
+    if inside.sum() < max(_FEWEST, 0.3 * len(before)) or np.hypot(*np.ptp(before[inside], axis=0)) < extent:
         return unknown, 0
     for _ in range(2):
         turn, shift = _simplest(z0[inside], z1[inside], (_FINEST * tolerance) ** 2)
@@ -68,7 +72,7 @@ def camera_motion(before: Floats, after: Floats, tolerance: float) -> tuple[Floa
 
 
 def _hypotheses(z0: Complex, z1: Complex) -> tuple[Complex, Complex]:
-    """Return a and b of standing still, of the shift of each point, and of the similarity of pairs."""
+    """Return a and b of the shift of each point and of the similarity of each pair."""
     first, second = np.triu_indices(len(z0), 1)
     apart = z0[second] - z0[first]
     far = np.abs(apart) > _NEAR * np.abs(apart).max(initial=0.0)
@@ -79,8 +83,8 @@ def _hypotheses(z0: Complex, z1: Complex) -> tuple[Complex, Complex]:
     turn = (z1[second] - z1[first]) / apart
     plausible = np.abs(np.abs(turn) - 1.0) < _MOST_GROWTH
     turn, first = turn[plausible], first[plausible]
-    a = np.concatenate([np.ones(1 + len(z0), complex), turn])
-    b = np.concatenate([np.zeros(1, complex), z1 - z0, z1[first] - turn * z0[first]])
+    a = np.concatenate([np.ones(len(z0), complex), turn])
+    b = np.concatenate([z1 - z0, z1[first] - turn * z0[first]])
     return a, b
 
 

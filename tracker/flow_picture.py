@@ -8,6 +8,7 @@ the area, and averaging takes the noise away. Coordinates of points here are tho
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cache
 
 import cv2
 import numpy as np
@@ -105,8 +106,9 @@ def changed_blocks(before: Picture, now: Picture, threshold: float, noise_share:
     if worst <= threshold:
         return None
     # Noise that is larger than this is not noise: the whole picture moves.
-    # Every seventh block is enough to know it.
-    limit = threshold + noise_share * min(float(np.median(change.ravel()[::7])), _MOST_NOISE)
+    # Every seventh block is enough to know the median.
+    some = np.sort(change.ravel()[::7])
+    limit = threshold + noise_share * min(float(some[len(some) // 2]), _MOST_NOISE)
     return None if worst <= limit else change > limit
 
 
@@ -189,13 +191,17 @@ def sample(grey: Image, points: Singles, side: int) -> Singles:
     """Return the square patches (P, side^2) around points (P, 2), between pixels bilinearly; borders are repeated."""
     if not len(points):
         return np.zeros((0, side * side), np.float32)
-    steps = np.arange(side, dtype=np.float32) - side // 2
-    x = points[:, 0, None] + np.tile(steps, side)
-    y = points[:, 1, None] + np.repeat(steps, side)
+    x, y = (points[:, axis, None] + _offsets(side)[axis] for axis in (0, 1))
     # 32767 is where remap's short coordinates end; points that far out see the border anyway.
     x, y = np.clip(x, -9999, 9999).astype(np.float32), np.clip(y, -9999, 9999).astype(np.float32)
     seen = cv2.remap(grey, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(seen, np.float32)
+
+
+@cache
+def _offsets(side: int) -> tuple[Singles, Singles]:
+    steps = np.arange(side, dtype=np.float32) - side // 2
+    return np.tile(steps, side), np.repeat(steps, side)
 
 
 def normalised(patches: Singles) -> Singles:

@@ -469,25 +469,26 @@ def test_the_simplest_motion_that_explains_is_taken() -> None:
     rng = np.random.default_rng(0)
     before = rng.uniform((0, 0), (WIDE, HIGH), (24, 2))
     noise = rng.normal(0, 0.15, (24, 2))
-    camera, votes = camera_motion(before, before + noise, 1.2)
+    camera, votes = camera_motion(before, before + noise, 1.2, 0.0)
     np.testing.assert_array_equal(camera, np.eye(2, 3))
     assert votes == 24
     shift = np.array([2.0, -1.0])
-    camera, _ = camera_motion(before, before + shift + noise, 1.2)
+    camera, _ = camera_motion(before, before + shift + noise, 1.2, 0.0)
     np.testing.assert_array_equal(camera[:, :2], np.eye(2))
     outliers = before + shift + noise
     outliers[:9] += rng.uniform(20, 60, (9, 2))
-    camera, votes = camera_motion(before, outliers, 1.2)
+    camera, votes = camera_motion(before, outliers, 1.2, 0.0)
     np.testing.assert_allclose(camera, [[1, 0, 2], [0, 1, -1]], atol=0.15)
     assert votes == 15
 
 
 def test_points_on_one_spot_do_not_break_the_fit() -> None:
     before = np.full((10, 2), 50.0)
-    camera, votes = camera_motion(before, before + 3.0, 1.2)
+    camera, votes = camera_motion(before, before + 3.0, 1.2, 0.0)
     np.testing.assert_allclose(camera, [[1, 0, 3], [0, 1, 3]])
     assert votes == 10
-    assert camera_motion(before[:3], before[:3], 1.2)[1] == 0
+    assert camera_motion(before[:3], before[:3], 1.2, 0.0)[1] == 0
+    assert camera_motion(before, before + 3.0, 1.2, 300.0)[1] == 0
 
 
 def test_a_jump_is_the_first_proposal_and_no_jump_is_none() -> None:
