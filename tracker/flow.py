@@ -31,7 +31,7 @@ import numpy as np
 from tracker.flow_camera import camera_motion
 from tracker.flow_follow import follow
 from tracker.flow_picture import PATCH, Image, Mask, Picture, Singles, changed_blocks, normalised, sample
-from tracker.flow_points import BACKGROUND, FEWEST, FlowPoints, Ints
+from tracker.flow_points import BACKGROUND, FlowPoints, Ints
 from tracker.flow_settings import FlowSettings
 from tracker.kalman import Floats
 
@@ -41,6 +41,10 @@ __all__ = ["FlowReading", "FlowSettings", "OpticalFlow"]
 _SEARCH = np.array([(x, y) for y in (0, -1, 1) for x in (0, -1, 1)], np.float32)
 #: While this share of a track's points is lost, it is covered; when the others hold, the lost ones were bad points.
 _COVERED_SHARE = 0.5
+#: Fewer points than this do not make a motion certain, however well they agree.
+_ENOUGH = 3
+#: Motions longer than this, working pixels, are held against what lies where they end.
+_FAR = 8.0
 #: So many readings a bad point of a track that is seen well is waited for.
 _SHORT_PATIENCE = 4
 #: Points that agree on the camera's motion are spread over this share of the frame's diagonal: a tray is smaller.
@@ -131,11 +135,11 @@ class OpticalFlow:
         working = np.where(usable[:, None], boxes, 0.0) * np.tile(before.scale, 2) - 0.5
         self._points.prune(working, track_ids)
         self._points.seed(before, working, track_ids, hidden | ~usable)
-        reading = self._follow(before, now, changed, track_ids)
+        reading = self._follow(before, now, changed, working, track_ids)
         self._before = now
         return reading
 
-    def _follow(self, before: Picture, now: Picture, changed: Mask, track_ids: Ints) -> FlowReading:
+    def _follow(self, before: Picture, now: Picture, changed: Mask, boxes: Floats, track_ids: Ints) -> FlowReading:
         """Follow all points, draw the conclusions, and leave the points where they are now."""
         points = self._points
         row = points.rows(track_ids)
@@ -147,6 +151,10 @@ class OpticalFlow:
                 before, now, changed, points.at[seen], points.step[seen], points.look[seen], self.settings
             )
         moved, certain, agrees = self._by_track(row, ends - points.at, good, len(track_ids))
+        mistaken = _mistaken(boxes, moved)
+        moved[mistaken], certain[mistaken] = 0.0, 0.0
+        if mistaken.any():
+            good &= ~((row >= 0) & mistaken[row])
         camera, camera_certain = self._camera(before, now, ends, good, seen)
         shown = np.zeros((0, 4))
         if self._explain:
@@ -175,7 +183,7 @@ class OpticalFlow:
         agrees[mine] = close
         votes = np.bincount(owner[close], minlength=tracks)
         held = np.bincount(row[row >= 0], minlength=tracks)
-        certain = votes / np.maximum(held, min(FEWEST, self.settings.points_per_track))
+        certain = votes / np.maximum(held, min(_ENOUGH, self.settings.points_per_track))
         moved[votes == 0] = 0.0
         return moved, certain, agrees
 
@@ -226,6 +234,25 @@ class OpticalFlow:
         best = likeness.argmax(axis=1)
         found: Mask = likeness[np.arange(count), best] >= self.settings.likeness
         return places.reshape(count, len(_SEARCH), 2)[np.arange(count), best], found
+
+
+def _mistaken(boxes: Floats, moved: Floats) -> Mask:
+    """Say which tracks (N,) seem to have jumped onto another one that did not go along.
+
+    Dishes of one kind look alike: when one is covered, its points are found on its neighbour.
+
+    Args:
+        boxes: (N, 4) in the last picture, working pixels.
+        moved: (N, 2) motions, working pixels.
+    """
+    wrong: Mask = np.zeros(len(boxes), dtype=bool)
+    for track in np.flatnonzero(np.abs(moved).max(axis=1, initial=0.0) > _FAR).tolist():
+        there = (boxes[track, :2] + boxes[track, 2:]) / 2 + moved[track]
+        taken = ((there > boxes[:, :2]) & (there < boxes[:, 2:])).all(axis=1)
+        taken[track] = False
+        alike = np.abs(moved - moved[track]).max(axis=1) < 0.5 * np.abs(moved[track]).max()
+        wrong[track] = (taken & ~alike).any()
+    return wrong
 
 
 def _check(image: Image, boxes: Floats, track_ids: Ints, hidden: Mask) -> None:
