@@ -30,6 +30,7 @@ def settle(
     dt_s: float,
     edges: FrameEdges | None,
     settings: TrackerSettings,
+    witnessed: Mask | None = None,
 ) -> None:
     """Decide for each track without a detection why it is unseen, where it is meanwhile, and its state.
 
@@ -42,6 +43,7 @@ def settle(
         dt_s: seconds since then.
         edges: the border of the frame, if known.
         settings: see there.
+        witnessed: (N,) tracks that the picture shows though the detector does not; None for none.
     """
     unseen = column < 0
     rows = unseen.nonzero()[0]
@@ -58,7 +60,10 @@ def settle(
         mean, rate = table.motion.mean.take(rows, axis=1), table.motion.rate[:2].take(rows, axis=1)
         table.left_over[rows] |= edges.left_over(mean, rate)
     hidden &= (table.left_over == 0) & ((table.state != LOST) | (table.uncovered_s < settings.recover_s))
-    table.uncovered_s[unseen & ~hidden] += dt_s
+    uncovered = unseen & ~hidden
+    if witnessed is not None:
+        uncovered &= ~witnessed
+    table.uncovered_s[uncovered] += dt_s
     settle_unseen(table, unseen, hidden, settings)
 
 

@@ -21,6 +21,7 @@ from tracker.measuring import Measurement, measure, relative_variance
 from tracker.observations import NO_BOXES, Observations, duplicates, observe
 from tracker.occlusion import Hands
 from tracker.settings import TrackerSettings
+from tracker.sight import Sight, follow_flow
 from tracker.table import CLOCKS, CONFIRMED, COUNTED, SIGHTED, TENTATIVE, Mask, Rows, TrackTable, corners
 
 #: Time constant of the slow average of an object's velocity.
@@ -61,6 +62,8 @@ class TrackingEngine:
         self._hand_class = hand_class
         self._edges = None if frame_size is None else FrameEdges(frame_size)
         self._hands = Hands(settings.hand_memory_s)
+        flow = settings.optical_flow
+        self._sight = None if flow.when == "never" else Sight(flow, frame_size)
         self._liveliness = Liveliness(settings) if settings.adapt_rate > 0.0 else None
         # A size that is kept has no rate that lasts: it may only be found to be a little different.
         self._decay_seen = np.array([1.0, 1.0, 0.0, 0.0]) if settings.keeps_size else np.ones(4)
@@ -74,14 +77,16 @@ class TrackingEngine:
 
     def gap(self, seconds: float) -> None:
         """Take note that nothing was seen for `seconds`: time passes, but nothing is concluded from it."""
-        if seconds < 0:
-            raise ValueError(f"a gap cannot last {seconds} s: give zero or more")
+        if not 0.0 <= seconds < np.inf:
+            raise ValueError(f"a gap cannot last {seconds} s: give a number, zero or more")
         if self._now_s is not None:
             self._now_s += seconds
         motion = self.table.motion
         motion.rate *= np.exp(-seconds / self.settings.coast_s)
         motion.p00 += np.minimum(seconds, 1.0) ** 2 * motion.p11
         self.table.surprise[:] = np.nan
+        if self._sight is not None:
+            self._sight.forget()
 
     def step(
         self,
@@ -91,6 +96,7 @@ class TrackingEngine:
         class_probs: Floats | None,
         captured_at_s: float,
         camera: Floats | None = None,
+        image: NDArray[np.uint8] | None = None,
     ) -> None:
         """Bring `table` to the frame of `captured_at_s` (UTC epoch seconds).
 
@@ -101,15 +107,24 @@ class TrackingEngine:
             class_probs: (N, C) or None.
             captured_at_s: of the frame; what is not later than the frame before counts as a moment later.
             camera: (2, 3) affine that takes points of the frame before to this one, where the camera's motion is known.
+            image: (H, W, 3) RGB of the frame, or a smaller copy of it, for the optical flow.
         """
         dt_s = self._advance(captured_at_s)
         self.removed = ()
         table, settings = self.table, self.settings
         seen = observe(boxes, scores, class_ids, class_probs, self._hand_class, settings)
+        reading = None if image is None or self._sight is None else self._sight.look(image, table)
+        before = table.motion.mean[:2].copy()
+        if camera is None and reading is not None and reading.camera_certain >= settings.optical_flow.believe:
+            camera = reading.camera
         if camera is not None and len(table):
             self._follow_camera(camera)
-        before = table.motion.mean[:2].copy()
+        start = table.motion.mean[:2].copy()
         squares = self._predict(dt_s)
+        witnessed = None
+        if reading is not None:
+            witnessed = follow_flow(reading, table, before, start, dt_s, settings)
+        before = start
         seen, possible = self._pairs(seen, dt_s)
         if settings.group_motion and len(table) > 1 and len(seen) > 1:
             possible = self._follow_jump(possible, seen, before, dt_s)
@@ -124,7 +139,7 @@ class TrackingEngine:
             if found.merged is not None:
                 merged = seen.boxes(found.merged)
         if not pairs.everyone:
-            settle(table, pairs.column, hands, merged, before, dt_s, self._edges, settings)
+            settle(table, pairs.column, hands, merged, before, dt_s, self._edges, settings, witnessed)
         if len(hands) or np.count_nonzero(table.handled):
             note_hands(table, pairs.column, hands)
         self._renew_population(pairs.free, seen, captured_at_s, dt_s)
@@ -142,6 +157,8 @@ class TrackingEngine:
 
     def _advance(self, captured_at_s: float) -> float:
         """Return the time step in seconds; more than `max_step_s` is a gap."""
+        if not np.isfinite(captured_at_s):
+            raise ValueError(f"a frame cannot be captured at {captured_at_s}: give UTC epoch seconds")
         if self._now_s is None:
             self._now_s = captured_at_s
             return SHORTEST_STEP_S

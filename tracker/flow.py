@@ -120,7 +120,7 @@ class OpticalFlow:
             ValueError: an array has the wrong shape or type.
         """
         _check(image, boxes, track_ids, hidden)
-        if not self.settings.enabled:
+        if self.settings.when == "never":
             return FlowReading.unknown(len(boxes))
         now, before = Picture.take(image, self.settings.width_px), self._before
         if before is None or before.size != now.size:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from core.settings import Settings
@@ -10,7 +12,15 @@ from core.settings import Settings
 class FlowSettings(Settings):
     """Every tunable of the optical flow. A *reading* is a frame in which something moved."""
 
-    enabled: bool = Field(default=True, description="off: no picture is looked at, and every reading says nothing")
+    when: Literal["always", "doubt", "never"] = Field(
+        default="doubt", description="look at every frame; only while an object is not detected; or never"
+    )
+    believe: float = Field(default=0.5, gt=0, le=1, description="a motion that is this certain is taken")
+    witness_s: float = Field(
+        default=1.0,
+        ge=0,
+        description="an object that is not detected but still looks as it did is there, for this long",
+    )
     width_px: int = Field(default=320, ge=64, le=1920, description="frames are shrunk to this width; never enlarged")
     points_per_track: int = Field(default=6, ge=1, le=32, description="so many points are followed on one object")
     most_points: int = Field(

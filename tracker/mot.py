@@ -31,6 +31,9 @@ class Step:
     """
 
     def __init__(self, seq: Mapping[str, Any], settings: TrackerSettings) -> None:
+        # Who passes frames wants them looked at, all of them.
+        looking = settings.optical_flow.model_copy(update={"when": "always"})
+        settings = settings.model_copy(update={"optical_flow": looking})
         self._step_s = 1.0 / float(seq["fps"])
         self._engine = TrackingEngine(settings, CLASSES, HAND_CLASS, (int(seq["w"]), int(seq["h"])))
         self._frame = 0
@@ -38,10 +41,13 @@ class Step:
 
     def __call__(self, dets: NDArray[np.float64]) -> NDArray[np.float64]:
         """Take in one frame; see the module."""
+        return self._step(dets, None)
+
+    def _step(self, dets: NDArray[np.float64], image: NDArray[np.uint8] | None) -> NDArray[np.float64]:
         rows = np.asarray(dets, dtype=np.float64).reshape(-1, 6)
         classes = np.fmax(np.fmin(rows[:, 5], CLASSES - 1), 0).astype(np.int64)
         engine = self._engine
-        engine.step(rows[:, :4], rows[:, 4], classes, None, self._frame * self._step_s, self._camera())
+        engine.step(rows[:, :4], rows[:, 4], classes, None, self._frame * self._step_s, self._camera(), image)
         self._frame += 1
         table = engine.table
         shown = in_view(table, engine.settings)
@@ -55,8 +61,8 @@ class Step:
         return None if self._gmc is None or not self._frame else self._gmc.get(self._frame + 1)
 
     def with_frame(self, dets: NDArray[np.float64], image: NDArray[np.uint8]) -> NDArray[np.float64]:
-        """Take in one frame with its image (H, W, 3) RGB; the image is not used yet."""
-        return self(dets)
+        """Take in one frame with its image (H, W, 3) RGB, of the sequence's size or smaller, for optical flow."""
+        return self._step(dets, image)
 
 
 def make(seq: Mapping[str, Any]) -> Step:

@@ -79,6 +79,9 @@ def observe(
     within: Mask = np.abs(boxes) < FARTHEST_PX  # false for NaN, too
     if np.count_nonzero(within) < within.size:
         boxes = np.where(np.asarray(within.all(axis=1))[:, None], boxes, 0.0)
+    if np.count_nonzero(scores <= 1.0) < scores.shape[0]:
+        # Infinite and missing scores are none; a little more than 1 is 1.
+        scores = np.where(np.isfinite(scores), np.minimum(scores, 1.0), 0.0)
     order = _by_score(boxes, scores, class_ids)
     low, high = boxes[:, :2].T, boxes[:, 2:].T
     sides = high - low

@@ -9,6 +9,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from core.settings import Settings
+from tracker.flow_settings import FlowSettings
 
 
 class TrackerSettings(Settings):
@@ -164,6 +165,9 @@ class TrackerSettings(Settings):
     reliability: float = Field(
         default=0.95, gt=0, lt=1, description="how often a detector's class with score 1 is right"
     )
+
+    # Pictures
+    optical_flow: FlowSettings = Field(default=FlowSettings(), description="motion and presence from the pictures")
 
     # For people who debug
     explain: bool = Field(

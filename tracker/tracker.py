@@ -45,7 +45,7 @@ class MultiObjectTracker:
         Args:
             detections: of one frame; its `labels` must be those of the tracker. Boxes that are inverted or thinner than
                 two pixels are left out, as are scores that are no numbers.
-            image: the frame, for optical flow; not used yet.
+            image: the frame (H, W, 3) RGB, for optical flow; it must not change before the next call. Optional.
 
         Returns:
             All live tracks ordered by id, tentative and lost ones included.
@@ -59,6 +59,7 @@ class MultiObjectTracker:
             detections.class_ids,
             None if probs is None else probs.astype(np.float64),
             detections.captured_at_s,
+            image=image,
         )
         elapsed_s = 0.0 if self._before_s is None else detections.captured_at_s - self._before_s
         self._before_s = detections.captured_at_s

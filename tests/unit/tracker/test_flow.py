@@ -403,7 +403,7 @@ def test_after_a_gap_nothing_is_known() -> None:
 
 
 def test_off_says_nothing() -> None:
-    scene, flow = two_dishes(), OpticalFlow(FlowSettings(enabled=False))
+    scene, flow = two_dishes(), OpticalFlow(FlowSettings(when="never"))
     for _ in range(3):
         move(scene, 3.0, 0.0)
         reading = flow.read(scene.shoot(), *scene.tracks())

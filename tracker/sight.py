@@ -1,0 +1,133 @@
+"""The eye beside the detector: when the optical flow is asked, and what the tracker makes of its answer.
+
+A motion of the camera moves everything (as a control input to the prediction). The motion of an object's own points
+stands in for its predicted one where the two differ, and for the measurement where the detector missed it. Points that
+still look as they did are evidence that the object is there, though the detector does not say so: for a while it is
+not counted as gone.
+
+By default pictures are looked at only while there is doubt, that is from the frame after a miss until every object is
+detected again; otherwise no more is kept than a reference to the frame before.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tracker.flow import FlowReading, OpticalFlow
+from tracker.flow_settings import FlowSettings
+from tracker.kalman import Floats
+from tracker.settings import TrackerSettings
+from tracker.table import LOST, OCCLUDED, TENTATIVE, Mask, TrackTable
+
+#: An object that is seen jumped if its points went farther than this (sizes) from where it was predicted.
+JUMP = 0.4
+#: Points of an unseen object that differ from its even motion by more than this share of it are not its own.
+OFF_COURSE = 0.5
+#: An object whose velocity strays from its average by less than this share of it moves evenly.
+STEADY_SHARE = 0.25
+
+
+class Sight:
+    """Asks the flow when it is worth its cost.
+
+    Args:
+        settings: of the flow.
+        frame_size: width and height of the frames to which the boxes belong; None where images have that size.
+    """
+
+    def __init__(self, settings: FlowSettings, frame_size: tuple[int, int] | None) -> None:
+        self._settings = settings
+        self._frame_size = frame_size
+        self._flow = OpticalFlow(settings)
+        self._before: NDArray[np.uint8] | None = None
+        self._watching = False
+
+    def forget(self) -> None:
+        """Forget what was seen: after a gap it says nothing."""
+        self._flow.forget()
+        self._before, self._watching = None, False
+
+    def look(self, image: NDArray[np.uint8], table: TrackTable) -> FlowReading | None:
+        """Return what moved since the frame before; None where nobody needs to know.
+
+        Args:
+            image: (H, W, 3) RGB; it must not change before the next call.
+            table: the tracks as they were in the frame before.
+        """
+        before, self._before = self._before, image
+        if self._settings.when == "doubt" and not self._doubt(table):
+            if self._watching:
+                self._flow.forget()
+                self._watching = False
+            return None
+        width, height = self._frame_size or (image.shape[1], image.shape[0])
+        scale = np.array([image.shape[1] / width, image.shape[0] / height])
+        # Points are not sought on what is covered: they would lie on the cover.
+        boxes, hidden = table.boxes() * np.tile(scale, 2), (table.state == OCCLUDED) | (table.covered > 0.0)
+        if self._settings.when == "doubt" and not self._watching:
+            if before is None or before.shape != image.shape:
+                return None
+            self._flow.read(before, boxes, table.track_id, hidden)
+            self._watching = True
+        reading = self._flow.read(image, boxes, table.track_id, hidden)
+        if (scale == 1.0).all():
+            return reading
+        turn = reading.camera[:, :2] * scale[None, :] / scale[:, None]
+        camera = np.concatenate([turn, reading.camera[:, 2:] / scale[:, None]], axis=1)
+        return FlowReading(
+            reading.still, camera, reading.camera_certain, reading.moved / scale, reading.certain, reading.points
+        )
+
+    def _doubt(self, table: TrackTable) -> bool:
+        """Return whether an object that should be in view was not detected."""
+        missing = (table.unseen_s > 0.0) & (table.state != TENTATIVE) & (table.left_over == 0)
+        return bool(np.count_nonzero(missing & (table.state != LOST)))
+
+
+def follow_flow(
+    reading: FlowReading, table: TrackTable, before: Floats, start: Floats, dt_s: float, settings: TrackerSettings
+) -> Mask:
+    """Let the tracks go where their points went.
+
+    Args:
+        reading: of this frame.
+        table: predicted to this frame.
+        before: (2, N) centres in the frame before.
+        start: (2, N) the same, moved with the camera; changed in place for the tracks that are moved here.
+        dt_s: seconds since then.
+        settings: see there.
+
+    Returns:
+        (N,) tracks that were not detected lately and of which the picture shows that they are there.
+    """
+    flow = settings.optical_flow
+    sure: Mask = reading.certain >= flow.believe
+    mean, rate = table.motion.mean, table.motion.rate
+    unseen = table.unseen_s > 0.0
+    sure &= ~_stopped(reading, table, unseen, dt_s, settings)
+    there = before + reading.moved.T
+    off = there - mean[:2]
+    jumped = off[0] * off[0] + off[1] * off[1] > JUMP**2 * mean[2] * mean[3]
+    moved = sure & unseen if reading.still else sure & (unseen | jumped)
+    if np.count_nonzero(moved):
+        np.copyto(mean[:2], there, where=moved)
+        np.copyto(start, there, where=moved)
+        if np.count_nonzero(moved & unseen):
+            np.copyto(rate[:2], reading.moved.T / dt_s, where=moved & unseen)
+    witnessed = sure & (table.unseen_s < flow.witness_s) & (table.state != LOST)
+    # A still picture says that nothing went; it does not say that something is under a hand.
+    return np.asarray(witnessed & (table.state != OCCLUDED))
+
+
+def _stopped(reading: FlowReading, table: TrackTable, unseen: Mask, dt_s: float, settings: TrackerSettings) -> Mask:
+    """Return the tracks (N,) that moved evenly until they vanished, and whose points say that they do so no more.
+
+    What rides on a belt does not stop because something covers it: these are points of the cover.
+    """
+    expected = table.drift * dt_s
+    speed = expected[0] * expected[0] + expected[1] * expected[1]
+    moving = speed > (settings.slow * dt_s) ** 2 * table.motion.mean[2] * table.motion.mean[3]
+    moving &= table.unsteady * dt_s < STEADY_SHARE * np.sqrt(speed)
+    off = reading.moved.T - expected
+    return np.asarray(unseen & moving & (off[0] * off[0] + off[1] * off[1] > OFF_COURSE**2 * speed))
