@@ -33,6 +33,8 @@ SHORTEST_STEP_S = 1e-3
 DISPLACED_COST, STRANGE_SHARE = 0.75, 0.4
 #: An object whose velocity strays from its average by less than this share of it moves steadily.
 STEADY_SHARE = 0.25
+#: The first sighting of an object counts as a view of at least this many seconds.
+FIRST_LOOK_S = 0.05
 #: A camera that moves no object by more than this (sizes) in a frame stands still.
 CAMERA_AT_REST = 0.02
 #: More than this of a time step says no more about how long an object was watched.
@@ -354,7 +356,7 @@ class TrackingEngine:
         )
         if self._edges is not None:
             born.entered_over[:] = born.at_edge[:] = self._edges.touched(newly.measured)
-        self.evidence.add(born, np.arange(count), True, newly, np.full(count, dt_s))
+        self.evidence.add(born, np.arange(count), True, newly, np.full(count, max(dt_s, FIRST_LOOK_S)))
         self.table.append(born)
 
     def _drop(self, gone: Mask) -> None:

@@ -26,7 +26,7 @@ from tracker.table import Rows, TrackTable
 #: More independent views than this do not make a posterior sharper: detectors err alike again and again.
 MOST_VIEWS = 10.0
 #: Odds by which another label must win before the shown one changes.
-INERTIA = 3.0
+INERTIA = 10.0
 #: No class is ever impossible.
 FLOOR = 1e-4
 #: Share of a detection's doubt that goes to *unknown*; the rest is spread over the other classes.

@@ -6,7 +6,7 @@ still look as they did are evidence that the object is there, though the detecto
 not counted as gone.
 
 By default pictures are looked at only while there is doubt, that is from the frame after a miss until every object is
-detected again; otherwise no more is kept than a reference to the frame before.
+detected again; otherwise no more is kept than references to the two frames before.
 """
 
 from __future__ import annotations
@@ -40,13 +40,16 @@ class Sight:
         self._settings = settings
         self._frame_size = frame_size
         self._flow = OpticalFlow(settings)
+        self._calm: NDArray[np.uint8] | None = None
         self._before: NDArray[np.uint8] | None = None
         self._watching = False
+        # Tracks that the latest change of the picture did not show.
+        self._refuted: frozenset[int] = frozenset()
 
     def forget(self) -> None:
         """Forget what was seen: after a gap it says nothing."""
         self._flow.forget()
-        self._before, self._watching = None, False
+        self._calm, self._before, self._watching, self._refuted = None, None, False, frozenset()
 
     def look(self, image: NDArray[np.uint8], table: TrackTable) -> FlowReading | None:
         """Return what moved since the frame before; None where nobody needs to know.
@@ -55,29 +58,43 @@ class Sight:
             image: (H, W, 3) RGB; it must not change before the next call.
             table: the tracks as they were in the frame before.
         """
-        before, self._before = self._before, image
+        calm, before = self._calm, self._before
+        self._calm, self._before = before, image
         if self._settings.when == "doubt" and not self._doubt(table):
             if self._watching:
                 self._flow.forget()
-                self._watching = False
+                self._watching, self._refuted = False, frozenset()
             return None
         width, height = self._frame_size or (image.shape[1], image.shape[0])
         scale = np.array([image.shape[1] / width, image.shape[0] / height])
         # Points are not sought on what is covered: they would lie on the cover.
         boxes, hidden = table.boxes() * np.tile(scale, 2), (table.state == OCCLUDED) | (table.covered > 0.0)
         if self._settings.when == "doubt" and not self._watching:
-            if before is None or before.shape != image.shape:
+            # What was missed in the frame before was last detected in the one before that.
+            if calm is None or before is None or not calm.shape == before.shape == image.shape:
                 return None
-            self._flow.read(before, boxes, table.track_id, hidden)
+            self._flow.read(calm, boxes, table.track_id, hidden)
+            self._remember(self._flow.read(before, boxes, table.track_id, hidden), table)
             self._watching = True
         reading = self._flow.read(image, boxes, table.track_id, hidden)
-        if (scale == 1.0).all():
-            return reading
+        certain = self._remember(reading, table)
         turn = reading.camera[:, :2] * scale[None, :] / scale[:, None]
         camera = np.concatenate([turn, reading.camera[:, 2:] / scale[:, None]], axis=1)
         return FlowReading(
-            reading.still, camera, reading.camera_certain, reading.moved / scale, reading.certain, reading.points
+            reading.still, camera, reading.camera_certain, reading.moved / scale, certain, reading.points
         )
+
+    def _remember(self, reading: FlowReading, table: TrackTable) -> Floats:
+        """Return how certain the tracks (N,) are: a still picture says of each what the last one that changed said.
+
+        Nothing moved, that is no evidence for an object whose points had gone before.
+        """
+        if not reading.still:
+            self._refuted = frozenset(table.track_id[reading.certain < self._settings.believe].tolist())
+            return reading.certain
+        self._refuted &= frozenset(table.track_id[table.unseen_s > 0.0].tolist())
+        refuted = np.isin(table.track_id, list(self._refuted))
+        return np.where(refuted, 0.0, reading.certain)
 
     def _doubt(self, table: TrackTable) -> bool:
         """Return whether an object that should be in view was not detected."""
