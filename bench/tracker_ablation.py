@@ -47,7 +47,8 @@ def both(**overrides: Any) -> Part:
 PARTS: dict[str, Part] = {
     "group_motion": Part({"group_motion": False}),
     "keeps_size": Part({"keeps_size": False}),
-    "duplicates": Part({"duplicate_iou": 1.0}),
+    "duplicates": both(duplicate_iou=1.0),
+    "twins": Part({"twin_overlap": 1.0, "twin_nested": 1.0}),
     "class_cost": both(class_weight=0.0),
     "buffered_iou": both(buffer=0.0),
     "centre_distance": both(distance_weight=0.0),
@@ -65,6 +66,14 @@ PARTS: dict[str, Part] = {
     "confirmation": Part({"confirm_s": 0.0}),
     "stay_when_slow": Part({"slow": 0.0}),
     "view_decorrelation": Part({"view_s": 0.001, "view_shift": 0.001}),
+    "score_noise": both(score_noise=0.0),
+    "decay_unseen": both(coast_s=1000.0, steady_coast_s=1000.0),
+    "height_aware_iou": Part({}, {"height_weight": 0.0}),
+    "score_fusion": Part({}, {"score_weight": 0.0}),
+    "adaptive_acceleration": Part({}, {"adapt_rate": 0.0, "adapt_size_rate": 0.0}),
+    "sharp_report": Part({}, {"sharpness": 0.0}),
+    # The other way round: a part that both presets leave off, switched on.
+    "reupdate_off": both(reupdate_s=0.2),
 }
 
 
