@@ -12,6 +12,8 @@ over the n tracks that were seen well in both frames, within bounds.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from tracker.kalman import Floats
@@ -27,17 +29,17 @@ STEP_S, MOST_STEPS = 1.0 / 30.0, 6.0
 
 
 class Liveliness:
-    """The two factors by which the assumed accelerations are multiplied.
+    """The two factors by which the assumed accelerations are multiplied, for the centres and for the sizes.
 
     Args:
         settings: `adapt_rate`, `adapt_size_rate`, `adapt_set_point`, `calmest` and `liveliest`.
     """
 
     def __init__(self, settings: TrackerSettings) -> None:
-        self._settings = settings
-        self._rates = np.array([settings.adapt_rate, settings.adapt_size_rate])
-        self._low, self._high = float(np.log(settings.calmest)), float(np.log(settings.liveliest))
-        self._log = np.zeros(2)
+        self._rates = settings.adapt_rate, settings.adapt_size_rate
+        self._set_point = settings.adapt_set_point
+        self._low, self._high = math.log(settings.calmest), math.log(settings.liveliest)
+        self._logs = [0.0, 0.0]
         #: (4, 1, 1) of the variance of the acceleration of each axis.
         self.variance_factors: Floats = np.ones((4, 1, 1))
 
@@ -45,25 +47,23 @@ class Liveliness:
         """Take in the innovations of a frame.
 
         Args:
-            table: keeps each track's latest innovation in `surprise`.
+            table: keeps each track's latest innovation in `surprise`; 0 before the first, and where nothing was measured.
             innovation: (4, N) pixels.
             total: (4, N) their variances; infinite where nothing was measured.
             well_seen: (N,) tracks whose detection is to be trusted.
             dt_s: seconds since the frame before.
         """
-        surprise = np.clip(innovation / np.sqrt(total), -MOST_SURPRISE, MOST_SURPRISE)
+        surprise = innovation / np.sqrt(total)
+        np.minimum(np.maximum(surprise, -MOST_SURPRISE, out=surprise), MOST_SURPRISE, out=surprise)
         product = surprise * table.surprise
-        # NaN before a second sighting; zero where nothing was measured.
-        usable = well_seen & (product[0] == product[0]) & (surprise[0] != 0.0)
-        count = np.count_nonzero(usable)
+        product *= well_seen
         table.surprise[:] = surprise
+        count = np.count_nonzero(product[0])
         if not count:
             return
-        alike = np.add.reduce(product[:, usable], axis=1) / count
-        steps = min(dt_s / STEP_S, MOST_STEPS)
-        pull = np.array([alike[0] + alike[1], alike[2] + alike[3]]) * 0.5
-        self._log += (
-            self._rates * (steps * count / (count + HALF_WEIGHT_TRACKS)) * (pull - self._settings.adapt_set_point)
-        )
-        np.clip(self._log, self._low, self._high, out=self._log)
-        self.variance_factors = np.exp(2.0 * self._log).repeat(2)[:, None, None]
+        x, y, width, height = np.add.reduce(product, axis=1).tolist()
+        step = min(dt_s / STEP_S, MOST_STEPS) * count / (count + HALF_WEIGHT_TRACKS)
+        for k, alike in enumerate(((x + y) / (2 * count), (width + height) / (2 * count))):
+            moved = self._logs[k] + self._rates[k] * step * (alike - self._set_point)
+            self._logs[k] = min(max(moved, self._low), self._high)
+            self.variance_factors[2 * k : 2 * k + 2] = math.exp(2.0 * self._logs[k])

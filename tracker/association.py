@@ -52,11 +52,9 @@ def touching(mean: Floats, measured: Floats, buffer: float) -> tuple[Rows, Rows]
     t_half, d_half = mean[2:] * grow, measured[2:] * grow
     t_low, t_high = (mean[:2] - t_half)[:, :, None], (mean[:2] + t_half)[:, :, None]
     d_low, d_high = measured[:2] - d_half, measured[:2] + d_half
-    near = t_low[0] < d_high[0]
-    near &= t_high[0] > d_low[0]
-    near &= t_low[1] < d_high[1]
-    near &= t_high[1] > d_low[1]
-    rows, columns = np.divmod(near.ravel().nonzero()[0], max(measured.shape[1], 1))
+    near = t_low < d_high[:, None]
+    near &= t_high > d_low[:, None]
+    rows, columns = np.divmod((near[0] & near[1]).ravel().nonzero()[0], max(measured.shape[1], 1))
     return rows, columns
 
 

@@ -86,7 +86,7 @@ class TrackingEngine:
         motion = self.table.motion
         motion.rate *= np.exp(-seconds / self.settings.coast_s)
         motion.p00 += np.minimum(seconds, 1.0) ** 2 * motion.p11
-        self.table.surprise[:] = np.nan
+        self.table.surprise[:] = 0.0
         if self._sight is not None:
             self._sight.forget()
 

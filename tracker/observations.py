@@ -85,11 +85,10 @@ def observe(
     order = _by_score(boxes, scores, class_ids)
     low, high = boxes[:, :2].T, boxes[:, 2:].T
     sides = high - low
-    usable = (sides[0] >= MIN_SIDE_PX) & (sides[1] >= MIN_SIDE_PX) & (scores >= settings.low_score)
     measured = np.concatenate([(low + high) * 0.5, sides])
-    count = scores.shape[0]
-    if np.count_nonzero(usable) < count:
-        order = order[usable[order]]
+    thick, strong = sides >= MIN_SIDE_PX, scores >= settings.low_score
+    if np.count_nonzero(thick) < thick.size or np.count_nonzero(strong) < strong.size:
+        order = order[(thick[0] & thick[1] & strong)[order]]
     hands = NO_BOXES
     if hand_class >= 0:
         is_hand = class_ids.take(order) == hand_class

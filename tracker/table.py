@@ -44,7 +44,7 @@ class TrackTable:
         weight: (N,) sum of the weights of the class evidence.
         views: (N,) number of independent views in it.
         anchor: (2, N) centre as it was last measured.
-        surprise: (4, N) innovation of the latest update in standard deviations; NaN before the first.
+        surprise: (4, N) innovation of the latest update in standard deviations; 0 before the first.
         beneath: (N,) share of the box that other dishes covered when it was last seen, while hands were about.
         handled: (N,) 1 for what a hand touched when it was last seen or since, else 0.
         track_id: (N,) ascending.
@@ -94,7 +94,6 @@ class TrackTable:
         table.first_seen_s[:] = table.last_seen_s[:] = seen_s
         table.score[:] = score
         table.viewed[:] = table.anchor[:] = motion.mean[:2]
-        table.surprise[:] = np.nan
         table.track_id[:] = track_id
         table.state[:] = TENTATIVE
         table.held[:] = classes
