@@ -40,8 +40,8 @@ class Liveliness:
         self._set_point = settings.adapt_set_point
         self._low, self._high = math.log(settings.calmest), math.log(settings.liveliest)
         self._logs = [0.0, 0.0]
-        #: (4, 1, 1) of the variance of the acceleration of each axis.
-        self.variance_factors: Floats = np.ones((4, 1, 1))
+        #: (4, 1) of the variance of the acceleration of each axis.
+        self.variance_factors: Floats = np.ones((4, 1))
 
     def learn(self, table: TrackTable, innovation: Floats, total: Floats, well_seen: Mask, dt_s: float) -> None:
         """Take in the innovations of a frame.

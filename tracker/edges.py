@@ -53,8 +53,11 @@ class FrameEdges:
             mean: (4, N) predicted boxes: centre x, centre y, width, height.
             rate: (2, N) velocity of the centre, pixels/s.
         """
+        at_edge = self.touched(mean) != 0
+        if not np.count_nonzero(at_edge):
+            return np.zeros(mean.shape[1], np.int64)
         ahead = mean.copy()
-        ahead[:2] += np.where(self.touched(mean) != 0, rate * LOOK_AHEAD_S, 0.0)
+        ahead[:2] += np.where(at_edge, rate * LOOK_AHEAD_S, 0.0)
         boxes = corners(ahead)
         inside = area(np.clip(boxes, 0.0, self._limit)) / np.maximum(area(boxes), 1e-9)
         return np.where(inside < GONE_SHARE, self.touched(ahead), 0)

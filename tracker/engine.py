@@ -67,13 +67,13 @@ class TrackingEngine:
         flow = settings.optical_flow
         self._sight = None if flow.when == "never" else Sight(flow, frame_size)
         self._liveliness = Liveliness(settings) if settings.adapt_rate > 0.0 else None
-        # A size that is kept has no rate that lasts: it may only be found to be a little different.
-        self._decay_seen = np.array([1.0, 1.0, 0.0, 0.0]) if settings.keeps_size else np.ones(4)
         place, side = settings.acceleration, settings.resize_acceleration
         self._acceleration = np.array([place, place, side, side])
         # Velocities are averaged where somebody asks for the average.
         self._drifts = settings.slow > 0.0 or settings.group_motion
-        self._step_s, self._transition, self._noise = 0.0, np.zeros((4, 5, 5)), np.zeros((4, 3, 1))
+        # What depends on the time step alone, made anew when that changes.
+        self._step_s, self._transition, self._noise = 0.0, np.zeros((5, 5)), np.zeros((3, 4, 1))
+        self._tick, self._sighting = np.zeros((3, 1)), np.zeros((2, 1))
         self._next_id = 1
         self._now_s: float | None = None
 
@@ -133,7 +133,7 @@ class TrackingEngine:
         pairs = match(possible, table, seen, dt_s, settings)
         marks = Before(table) if settings.explain else None
         hands = self._hands.update(seen.hands, dt_s)
-        table.floats[CLOCKS] += [[dt_s], [1.0], [dt_s]]
+        table.floats[CLOCKS] += self._tick
         merged = NO_BOXES
         if np.count_nonzero(pairs.free) < len(seen):
             found = measure(table, pairs.column, pairs.everyone, seen, squares, hands, self._edges, settings)
@@ -177,10 +177,12 @@ class TrackingEngine:
         motion = table.motion
         squares = squared_sizes(motion.mean[2:])
         if dt_s != self._step_s:
-            self._step_s, self._transition = dt_s, transition(dt_s, self._decay_seen)
+            self._step_s, self._transition = dt_s, transition(dt_s)
             self._noise = process_noise(dt_s, self._acceleration)
+            self._tick = np.array([[dt_s], [1.0], [dt_s]])
+            self._sighting = np.array([[1.0], [min(dt_s, LONGEST_WATCH_S)]])
         noise = self._noise if self._liveliness is None else self._noise * self._liveliness.variance_factors
-        motion.predict(self._transition, noise, squares)
+        motion.predict(self._transition, noise, squares, settings.keeps_size)
         unseen = table.unseen_s > 0.0
         if np.count_nonzero(unseen):
             coast_s: Floats | float = settings.coast_s
@@ -269,12 +271,12 @@ class TrackingEngine:
         elapsed_s = table.unseen_s.copy()
         if everyone:
             table.floats[SIGHTED] = 0.0
-            table.floats[COUNTED] += [[1.0], [min(dt_s, LONGEST_WATCH_S)]]
+            table.floats[COUNTED] += self._sighting
             table.covered[:] = 0.0 if found.covered is None else found.covered
             table.score[:] = score
         else:
             table.floats[SIGHTED] *= column < 0
-            table.floats[COUNTED] += np.array([[1.0], [min(dt_s, LONGEST_WATCH_S)]]) * (column >= 0)
+            table.floats[COUNTED] += self._sighting * (column >= 0)
             np.copyto(table.covered, 0.0 if found.covered is None else found.covered, where=column >= 0)
             np.copyto(table.score, score, where=column >= 0)
         if back or not everyone:

@@ -11,8 +11,8 @@ never mix, the 8x8 covariance is four 2x2 blocks, of which three numbers each ar
 are divisions, and P stays positive definite because p00 and p00 p11 - p01^2 are only ever divided by S / R >= 1 in an
 update and grow by Q in a prediction.
 
-For each axis the five numbers (m, r, p00, p01, p11) of a track are one column; F x and F P F' are linear in them, so
-one small matrix a step and axis predicts every track (`transition`). Q is filterpy's `Q_discrete_white_noise` (R.
+The five numbers (m, r, p00, p01, p11) of an axis are one column; F x and F P F' are linear in them, so one 5x5 matrix a
+step predicts every axis of every track (`transition`). Q is filterpy's `Q_discrete_white_noise` (R.
 Labbe), taken once for dt = 1 s and variance 1: its entries grow with dt^4, dt^3 and dt^2, and with the square of the
 acceleration, which is given relative to the size of each box (`squared_sizes`).
 """
@@ -29,31 +29,28 @@ Floats = NDArray[np.float64]
 _Q00, _Q01, _Q11 = 0.25, 0.5, 1.0
 
 
-def transition(dt_s: float, decay: Floats) -> Floats:
-    """Return the matrices (4, 5, 5) that move (m, r, p00, p01, p11) of each axis `dt_s` seconds on, without Q.
-
-    Args:
-        dt_s: seconds, > 0.
-        decay: (4,) factor d of each axis' rate over this step, 0..1.
-    """
-    matrix = np.zeros((4, 5, 5))
-    matrix[:, 0, 0] = matrix[:, 2, 2] = 1.0
-    matrix[:, 0, 1], matrix[:, 1, 1] = dt_s, decay
-    matrix[:, 2, 3], matrix[:, 2, 4] = 2.0 * dt_s, dt_s * dt_s
-    matrix[:, 3, 3], matrix[:, 3, 4] = decay, decay * dt_s
-    matrix[:, 4, 4] = decay * decay
-    return matrix
+def transition(dt_s: float) -> Floats:
+    """Return the matrix (5, 5) that moves (m, r, p00, p01, p11) `dt_s` seconds on, with d = 1 and without Q."""
+    return np.array(
+        [
+            [1.0, dt_s, 0.0, 0.0, 0.0],
+            [0.0, 1.0, 0.0, 0.0, 0.0],
+            [0.0, 0.0, 1.0, 2.0 * dt_s, dt_s * dt_s],
+            [0.0, 0.0, 0.0, 1.0, dt_s],
+            [0.0, 0.0, 0.0, 0.0, 1.0],
+        ]
+    )
 
 
 def process_noise(dt_s: float, acceleration: Floats) -> Floats:
-    """Return Q of each axis (4, 3, 1) as variances p00, p01, p11 for a box of size 1.
+    """Return Q (3, 4, 1) as variances p00, p01, p11 of each axis for a box of size 1.
 
     Args:
         dt_s: seconds, > 0.
         acceleration: (4,) standard deviation of the white acceleration, sizes (or own lengths)/s^2.
     """
     steps = np.array([_Q00 * dt_s**4, _Q01 * dt_s**3, _Q11 * dt_s**2])
-    noise: Floats = (acceleration[:, None] ** 2 * steps)[:, :, None]
+    noise: Floats = np.multiply.outer(steps, acceleration**2)[:, :, None]
     return noise
 
 
@@ -74,7 +71,7 @@ class Gaussians:
     """The states of N boxes.
 
     Attributes:
-        state: (4, 5, N) by axis: mean, rate, p00, p01, p11 of each track.
+        state: (5, 4, N): mean, rate, p00, p01, p11 by axis.
         mean: (4, N) centre x, centre y, width, height in pixels; like the rest a view of `state`.
         rate: (4, N) their rates in pixels per second.
         p00, p01, p11: (4, N) variance of the mean, covariance, variance of the rate.
@@ -86,38 +83,38 @@ class Gaussians:
         self.bind(state)
 
     def bind(self, state: Floats) -> None:
-        """Take `state` (4, 5, N) as one's own."""
+        """Take `state` (5, 4, N) as one's own."""
         self.state = state
-        self.mean: Floats = state[:, 0]
-        self.rate: Floats = state[:, 1]
-        self.p00: Floats = state[:, 2]
-        self.p01: Floats = state[:, 3]
-        self.p11: Floats = state[:, 4]
+        self.mean, self.rate, self.p00, self.p01, self.p11 = state
 
     @classmethod
     def start(cls, measured: Floats, noise: Floats, rate_std: Floats) -> Gaussians:
         """Return states at rest on measurements (4, N) with the given standard deviations (4, N)."""
-        state = np.zeros((4, 5, measured.shape[1]))
-        state[:, 0], state[:, 2], state[:, 4] = measured, noise * noise, rate_std * rate_std
-        return cls(state)
+        zeros = np.zeros_like(measured)
+        return cls(np.stack([measured, zeros, noise * noise, zeros, rate_std * rate_std]))
 
-    def predict(self, matrix: Floats, noise: Floats, squares: Floats) -> None:
+    def predict(self, matrix: Floats, noise: Floats, squares: Floats, keeps_size: bool = False) -> None:
         """Move all states on.
 
         Args:
-            matrix: (4, 5, 5) of `transition`.
-            noise: (4, 3, 1) of `process_noise`.
+            matrix: (5, 5) of `transition`.
+            noise: (3, 4, 1) of `process_noise`.
             squares: (4, N) of `squared_sizes`.
+            keeps_size: d = 0 for width and height: a size has no rate that lasts.
         """
-        state = np.matmul(matrix, self.state)
-        state[:, 2:] += noise * squares[:, None]
+        shape = self.state.shape
+        state = (matrix @ self.state.reshape(5, -1)).reshape(shape)
+        if keeps_size:
+            state[1, 2:] = 0.0
+            state[3:, 2:] = 0.0
+        state[2:] += noise * squares
         self.bind(state)
 
     def slow_down(self, decay: Floats) -> None:
         """Multiply the rates of the centres by `decay` (N,), 0..1, after a prediction whose d was 1."""
-        self.state[:2, 1] *= decay
-        self.state[:2, 3] *= decay
-        self.state[:2, 4] *= decay * decay
+        self.rate[:2] *= decay
+        self.p01[:2] *= decay
+        self.p11[:2] *= decay * decay
 
     def update(self, measured: Floats, variance: Floats) -> tuple[Floats, Floats]:
         """Correct all states by measurements (4, N) with `variance` (4, N); infinite variance leaves a state alone.
@@ -125,19 +122,15 @@ class Gaussians:
         Returns:
             The innovations (4, N) y = z - m, and their variances (4, N) S.
         """
-        state = self.state
-        total = state[:, 2] + variance
-        gain = state[:, 2:4] / total[:, None]
-        innovation = measured - state[:, 0]
-        state[:, :2] += gain * innovation[:, None]
+        state, p01 = self.state, self.p01
+        total = self.p00 + variance
+        gain = state[2:4] / total
+        innovation = measured - self.mean
+        state[:2] += gain * innovation
         # The variance of the rate first: it needs p01 as it was.
-        state[:, 4] -= gain[:, 1] * state[:, 3]
-        state[:, 2:4] -= gain[:, :1] * state[:, 2:4]
+        self.p11 -= gain[1] * p01
+        state[2:4] -= gain[0] * state[2:4]
         return innovation, total
-
-    def shift(self, columns: NDArray[np.bool_], step: Floats) -> None:
-        """Move the centres of the marked tracks (N,) by `step` (2,) pixels."""
-        self.mean[:2] += step[:, None] * columns
 
     def warp(self, affine: Floats) -> None:
         """Move all states with the camera: `affine` (2, 3) takes points of the frame before to this one.
@@ -150,7 +143,7 @@ class Gaussians:
         self.rate[:2] = turn @ self.rate[:2]
         self.mean[2:] *= scale
         self.rate[2:] *= scale
-        self.state[:, 2:] *= scale * scale
+        self.state[2:] *= scale * scale
 
     def renew(self, which: NDArray[np.bool_], measured: Floats, variance: Floats) -> None:
         """Forget the marked axes (4, N): put them at rest on `measured` (4, N) with `variance` (4, N)."""

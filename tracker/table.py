@@ -102,7 +102,7 @@ class TrackTable:
     @classmethod
     def empty(cls, classes: int) -> TrackTable:
         """Return a table without tracks."""
-        return cls.born(np.zeros(0, np.int64), Gaussians(np.zeros((4, 5, 0))), 0.0, np.zeros(0), classes)
+        return cls.born(np.zeros(0, np.int64), Gaussians(np.zeros((5, 4, 0))), 0.0, np.zeros(0), classes)
 
     def __len__(self) -> int:
         return int(self.track_id.shape[0])

@@ -22,7 +22,7 @@ def _lag(settings: TrackerSettings, swing_px: float, seed: int = 0) -> tuple[flo
         if k > 60:
             off.append(abs((tracks[0].box[0] + tracks[0].box[2]) / 2 - x))
     lively = machine._engine._liveliness
-    return float(np.mean(off)), 1.0 if lively is None else float(lively.variance_factors[0, 0, 0])
+    return float(np.mean(off)), 1.0 if lively is None else float(lively.variance_factors[0, 0])
 
 
 def test_a_lively_scene_is_followed_more_closely() -> None:

@@ -33,8 +33,9 @@ def _predict(oracle: KalmanFilter, dt_s: float, acceleration: np.ndarray, decay:
     oracle.predict()
 
 
+@pytest.mark.parametrize("keeps_size", [False, True])
 @pytest.mark.parametrize("seed", range(5))
-def test_equals_filterpy_over_a_life_with_variable_steps_misses_and_decay(seed: int) -> None:
+def test_equals_filterpy_over_a_life_with_variable_steps_misses_and_decay(seed: int, keeps_size: bool) -> None:
     rng = np.random.default_rng(seed)
     count = 3
     measured = rng.uniform(20, 400, (4, count))
@@ -43,9 +44,13 @@ def test_equals_filterpy_over_a_life_with_variable_steps_misses_and_decay(seed: 
     oracles = [_oracle(measured[:, i], noise[:, i], rate_std[:, i]) for i in range(count)]
     for _ in range(60):
         dt_s = float(rng.choice([0.02, 0.033, 0.2, 0.7]))
-        acceleration, decay = rng.uniform(1, 9, 4), rng.uniform(0.3, 1.0, 4)
+        acceleration, centre_decay = rng.uniform(1, 9, 4), rng.uniform(0.3, 1.0)
+        decay = np.array([centre_decay, centre_decay, *([0.0] * 2 if keeps_size else [1.0] * 2)])
         squares = squared_sizes(np.abs(batch.mean[2:]) + 1.0)
-        batch.predict(transition(dt_s, decay), process_noise(dt_s, acceleration), squares)
+        quiet = np.zeros((3, 4, 1))
+        batch.predict(transition(dt_s), quiet, squares, keeps_size)
+        batch.slow_down(np.full(count, centre_decay))
+        batch.state[2:] += process_noise(dt_s, acceleration) * squares
         seen = rng.random(count) < 0.7
         found, spread = rng.uniform(0, 500, (4, count)), rng.uniform(0.5, 20, (4, count))
         batch.update(found, np.where(seen, spread**2, np.inf))
@@ -63,14 +68,13 @@ def test_equals_filterpy_over_a_life_with_variable_steps_misses_and_decay(seed: 
 START = np.array([[100.0], [50.0], [40.0], [30.0]])
 
 
-def test_slowing_down_after_a_prediction_equals_a_decay_within_it() -> None:
-    after, within = (Gaussians.start(START, START * 0.01, START) for _ in range(2))
-    after.rate[:] = within.rate[:] = 7.0
-    quiet, squares = np.zeros((4, 3, 1)), squared_sizes(START[2:])
-    after.predict(transition(0.1, np.ones(4)), quiet, squares)
-    after.slow_down(np.array([0.6]))
-    within.predict(transition(0.1, np.array([0.6, 0.6, 1.0, 1.0])), quiet, squares)
-    np.testing.assert_allclose(after.state, within.state, rtol=1e-12)
+def test_noise_is_added_by_the_prediction() -> None:
+    plain, noisy = (Gaussians.start(START, START * 0.01, START) for _ in range(2))
+    squares, noise = squared_sizes(START[2:]), process_noise(0.1, np.array([8.0, 8.0, 2.0, 2.0]))
+    plain.predict(transition(0.1), np.zeros((3, 4, 1)), squares)
+    noisy.predict(transition(0.1), noise, squares)
+    np.testing.assert_allclose(noisy.state[2:] - plain.state[2:], noise * squares)
+    np.testing.assert_array_equal(noisy.state[:2], plain.state[:2])
 
 
 def test_infinite_variance_leaves_an_axis_as_it_was() -> None:
@@ -101,9 +105,8 @@ def test_covariance_stays_positive_definite(steps: list[tuple[float, bool, float
     start = np.array([[300.0], [200.0], [60.0], [80.0]])
     states = Gaussians.start(start, start * 0.02 + 0.1, start)
     for dt_s, seen, noise, decay in steps:
-        states.predict(
-            transition(dt_s, np.full(4, decay)), process_noise(dt_s, np.full(4, 8.0)), squared_sizes(start[2:])
-        )
+        states.predict(transition(dt_s), process_noise(dt_s, np.full(4, 8.0)), squared_sizes(start[2:]))
+        states.slow_down(np.array([decay]))
         states.update(start + noise, np.full((4, 1), noise**2 if seen else np.inf))
         determinant = states.p00 * states.p11 - states.p01**2
         assert (states.p00 > 0).all()
