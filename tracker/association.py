@@ -16,7 +16,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 from tracker.kalman import Floats
 from tracker.table import Mask, Rows
@@ -97,6 +96,8 @@ def assign(pairs: Pairs, allowed: Mask, limit: float) -> tuple[Rows, Rows]:
     rest_columns, column_of = np.unique(columns[rest], return_inverse=True)
     block = np.zeros((len(rest_rows), len(rest_columns)))
     block[row_of, column_of] = pairs.cost[chosen[rest]] - limit
+    from scipy.optimize import linear_sum_assignment
+
     best_rows, best_columns = linear_sum_assignment(block)
     good = block[best_rows, best_columns] < 0.0
     rows = np.concatenate([rows[single], rest_rows[best_rows[good]]])
