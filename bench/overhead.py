@@ -5,9 +5,8 @@
 On the bottle clip, in rounds that run each way in turn, so that the machine's load hits all alike; medians over rounds:
 
 - `overhead`: frames/s of the replay pipeline (no marked-up video) over frames/s of decode and detector alone, with the
-  same source, model and settings. 1 would be for free; the bar is 0.85. A replay tracks and decides in another thread
-  than it detects (docs/decisions/0014), so on two free cores the ratio comes near 1; the processor time that the
-  pipeline adds is told by `cpu_overhead`: that of decode and detector alone over that of the replay, all threads.
+  same source, model and settings. 1 would be for free; the bar is 0.85. `cpu_overhead` is the same of processor
+  time, all threads, the report included: other work on the machine disturbs it less.
 - `user_script_speed`: frames/s of the replay pipeline over those of a plain loop: cv2.VideoCapture, the same ONNX file
   in onnxruntime with as many threads, letterbox and decode in numpy, ByteTrack of the package `trackers`. And
   `user_script_speed_all_cores` against the same loop with onnxruntime left at its defaults, which take every core.

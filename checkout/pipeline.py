@@ -41,14 +41,6 @@ class Tracker(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """What the detector found in one frame, and the seconds that it took."""
-
-    detections: Detections
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
 class LaneUpdate:
     """Everything that one frame (or gap, or answer) led to.
 
@@ -127,28 +119,15 @@ class Pipeline:
         # New tracks must not be taken for the objects of the old process.
         self._id_base = self._highest_id = max((line.track_id for line in bill.lines), default=0)
 
-    def detect(self, frame: Frame) -> Found:
-        """Return what the detector finds in a frame. Keeps nothing: any thread may call it, ahead of `step`.
-
-        Raises:
-            InferenceError: the detector failed.
-        """
-        began_s = self._clock.monotonic_s()
-        detections = self._detector.detect([frame])[0]
-        return Found(detections, self._clock.monotonic_s() - began_s)
-
-    def step(self, frame: Frame, found: Found | None = None) -> LaneUpdate:
+    def step(self, frame: Frame) -> LaneUpdate:
         """Take the lane one frame further.
-
-        Args:
-            frame: the next one.
-            found: what `detect` gave for it; it is called here if it was not before.
 
         Raises:
             InferenceError: the detector failed; the state is as before this frame.
         """
-        found = found or self.detect(frame)
-        detections, detected_s = found.detections, self._clock.monotonic_s()
+        began_s = self._clock.monotonic_s()
+        detections = self._detector.detect([frame])[0]
+        detected_s = self._clock.monotonic_s()
         self._tracks = self._track(frame, detections)
         tracked_s = self._clock.monotonic_s()
         self._stream_s = frame.stream_s
@@ -163,7 +142,7 @@ class Pipeline:
             events=events,
             bill=bill,
             closed=closed,
-            stage_s={"detect": found.seconds, "track": tracked_s - detected_s, "decide": decided_s - tracked_s},
+            stage_s={"detect": detected_s - began_s, "track": tracked_s - detected_s, "decide": decided_s - tracked_s},
             items_in_zone=items_in_zone,
             decided_s=decided_s,
             checkpoint=self._begin_epoch(frame) if closed and self._policy.quiet else None,

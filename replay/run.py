@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -92,11 +92,8 @@ def replay(job: Job, clock: Clock | None = None) -> dict[str, Any]:
             sketch = Sketch(build_zones(lane), menu)
             stills = Stills(truth.bills or ())
             recording = Recording(lane_id)
-            with (
-                _Files(part, job, source, detector.labels) as files,
-                closing(updates(source, pipeline, recording, clock)) as told,
-            ):
-                for update in told:
+            with _Files(part, job, source, detector.labels) as files:
+                for update in updates(source, pipeline, recording, clock):
                     files.add(update, sketch, stills)
             judged = score(recording, truth, {dish: menu[dish].price for dish in menu.dishes})
             result = figures(recording, judged, detector.labels)
