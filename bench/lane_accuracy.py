@@ -23,14 +23,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
+from concurrent.futures import as_completed
 from pathlib import Path
 from typing import Any
 
 from bench.results_file import ROOT, row, write_results
 from bench.staged_scenes import SCENES, Scene
 from bench.truth_lane import TruthDetector, TruthSource, film_all
+from bench.workers import worker_pool
 from checkout.build import build_detector, build_menu, build_pipeline, default_config
 from checkout.config import LoadedConfig
 from checkout.zones import ZoneSettings
@@ -218,7 +218,7 @@ def run_all(tasks: Sequence[Task], workers: int, key: str) -> list[dict[str, Any
 
     missing = [task for task in tasks if not place(task).exists()]
     print(f"{len(tasks) - len(missing)} of {len(tasks)} lanes are kept from before ({key})", flush=True)
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    with worker_pool(workers) as pool:
         running = {pool.submit(run_task, task): task for task in missing}
         for done, future in enumerate(as_completed(running), start=1):
             result = future.result()

@@ -5,7 +5,8 @@
 On the bottle clip, in rounds that run each way in turn, so that the machine's load hits all alike; medians over rounds:
 
 - `overhead`: frames/s of the replay pipeline (no marked-up video) over frames/s of decode and detector alone, with the
-  same source, model and settings. 1 would be for free; the bar is 0.85.
+  same source, model and settings. 1 would be for free; the bar is 0.85. `cpu_overhead` is the same of processor
+  time, all threads, the report included: other work on the machine disturbs it less.
 - `user_script_speed`: frames/s of the replay pipeline over those of a plain loop: cv2.VideoCapture, the same ONNX file
   in onnxruntime with as many threads, letterbox and decode in numpy, ByteTrack of the package `trackers`. And
   `user_script_speed_all_cores` against the same loop with onnxruntime left at its defaults, which take every core.
@@ -55,25 +56,27 @@ BOTTLE, SIDE = 39, 416  # of COCO; of the model's input
 MIN_SCORE, SAME_IOU = 0.1, 0.6
 
 
-def bare_speed(config: LoadedConfig) -> float:
-    """Return frames/s of decode and detector alone."""
+def bare_speed(config: LoadedConfig) -> tuple[float, float]:
+    """Return frames/s and processor seconds per frame of decode and detector alone."""
     lane_id, lane = config.lane()
     detector = build_detector(config)
     source = make_source(source_settings(lane, str(CLIP), 1), lane_id, SystemClock())
-    began, count = time.perf_counter(), 0
+    began, worked, count = time.perf_counter(), time.process_time(), 0
     for piece in frames(source, threading.Event(), SystemClock()):
         if isinstance(piece, Frame):
             detector.detect([piece])
             count += 1
-    speed = count / (time.perf_counter() - began)
+    speed, cost_s = count / (time.perf_counter() - began), (time.process_time() - worked) / count
     detector.close()
-    return speed
+    return speed, cost_s
 
 
-def product(config: Path, truth: Path) -> dict[str, Any]:
-    """Return the figures of a replay without video."""
+def product(config: Path, truth: Path) -> tuple[dict[str, Any], float]:
+    """Return the figures of a replay without video, and its processor seconds per frame, report and all."""
     with tempfile.TemporaryDirectory() as folder:
-        return replay(Job(str(CLIP), Path(folder) / "out", config=config, truth=truth, video=False))
+        worked = time.process_time()
+        figures = replay(Job(str(CLIP), Path(folder) / "out", config=config, truth=truth, video=False))
+        return figures, (time.process_time() - worked) / figures["frames"]
 
 
 class UserScript:
@@ -157,6 +160,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     content = truth_of(json.loads(TRUTH.read_text(encoding="utf-8")))
     truth = parse_truth(content, TRUTH.name)
     speeds: dict[str, list[float]] = {"bare": [], "replay": [], "script": [], "script_all_cores": []}
+    costs: list[float] = []
     ours: dict[str, Any] = {}
     counts: list[int] = []
     objects = 0
@@ -164,8 +168,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         path = Path(folder) / "truth.json"
         path.write_text(json.dumps(content), encoding="utf-8")
         for number in range(args.rounds):
-            speeds["bare"].append(bare_speed(config))
-            ours = product(args.config, path)
+            speed, bare_cost_s = bare_speed(config)
+            speeds["bare"].append(speed)
+            ours, cost_s = product(args.config, path)
+            costs.append(bare_cost_s / cost_s)
             speeds["replay"].append(ours["replay_fps"])
             speed, counts, objects = UserScript(model, wanted.threads).run()
             speeds["script"].append(speed)
@@ -174,6 +180,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"round {number + 1} of {args.rounds}, frames/s: {line}", flush=True)
     rows = [
         row("overhead", _ratio(speeds["replay"], speeds["bare"]), "ratio", 0.85),
+        row("cpu_overhead", statistics.median(costs), "ratio"),
         row("user_script_speed", _ratio(speeds["replay"], speeds["script"]), "ratio", 1.0),
         row("user_script_speed_all_cores", _ratio(speeds["replay"], speeds["script_all_cores"]), "ratio", 1.0),
         row("count_error", ours["count_error"], "share", script_error(counts, truth), "lower"),
@@ -185,13 +192,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     ]
     rows += [row(f"{name}_fps", statistics.median(values), "frames/s") for name, values in speeds.items()]
     write_results("overhead", rows)
-    missed = [
-        line["name"]
-        for line in rows
-        if line["reference"] is not None and (line["ratio"] or 0) < 1 and line["name"] != "user_script_objects"
-    ]
+    missed = [line["name"] for line in rows if _is_missed(line) and line["name"] != "user_script_objects"]
     print("missed: " + ", ".join(missed) if missed else "all bars are reached")
     return 1 if missed else 0
+
+
+def _is_missed(line: dict[str, Any]) -> bool:
+    """Return whether a figure does not reach its mark; an error of 0 has no ratio, and reaches any."""
+    if line["reference"] is None or (line["value"] == 0 and line["ratio"] is None):
+        return False
+    return (line["ratio"] or 0) < 1
 
 
 def _ratio(ours: Sequence[float], theirs: Sequence[float]) -> float:

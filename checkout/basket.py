@@ -159,7 +159,13 @@ class Basket:
 
     def see(self, entry: Entry, box: Box) -> None:
         """Remember where the line's object lies; a place is no claim, so it is not an entry in the journal."""
-        entry.line = replace(entry.line, box=box)
+        line = entry.line
+        if box == line.box:
+            return
+        # Each frame comes here for each line: `dataclasses.replace` would cost a multiple.
+        entry.line = LineItem(
+            line.line_no, line.track_id, line.dish, line.quantity, line.unit_price, line.t_s, line.confidence, box
+        )
         self._snapshot = None
 
     def close(self, at: Moment, closed: Moment, reason: str) -> Decision:

@@ -6,7 +6,7 @@ import bisect
 import enum
 import threading
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from checkout.pipeline import LaneUpdate
@@ -95,17 +95,22 @@ class LaneHealth:
     skipped_updates: int
 
 
-def percentiles(values: list[float]) -> Percentiles | None:
-    """Return p50, p95 and p99 by nearest rank; None of nothing.
+def percentiles(seconds: Sequence[float]) -> Percentiles | None:
+    """Return p50, p95 and p99, linear between ranks as numpy's; None of nothing.
 
-    >>> percentiles([0.1, 0.2, 0.3])
-    Percentiles(p50=0.2, p95=0.3, p99=0.3)
+    >>> percentiles([1.0, 2.0, 3.0])
+    Percentiles(p50=2.0, p95=2.9, p99=2.98)
     """
-    if not values:
+    if not seconds:
         return None
-    ordered = sorted(values)
-    p50, p95, p99 = (ordered[min(int(len(ordered) * q), len(ordered) - 1)] for q in (0.5, 0.95, 0.99))
-    return Percentiles(p50, p95, p99)
+    ordered = sorted(seconds)
+
+    def at(share: float) -> float:
+        below, part = divmod(share * (len(ordered) - 1), 1.0)
+        low, high = ordered[int(below)], ordered[min(int(below) + 1, len(ordered) - 1)]
+        return low + (high - low) * part
+
+    return Percentiles(at(0.5), at(0.95), at(0.99))
 
 
 @dataclass

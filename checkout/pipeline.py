@@ -132,28 +132,32 @@ class Pipeline:
         tracked_s = self._clock.monotonic_s()
         self._stream_s = frame.stream_s
         decisions = self._policy.decide(self._tracks, frame.stream_s, self._size)
-        update = self._conclude(decisions)
+        events, bill, closed = self._conclude(decisions)
+        items_in_zone = self._policy.items_in_zone
         decided_s = self._clock.monotonic_s()
-        stages = {"detect": detected_s - began_s, "track": tracked_s - detected_s, "decide": decided_s - tracked_s}
-        return replace(
-            update,
+        return LaneUpdate(
             frame=frame,
             detections=detections,
-            stage_s=stages,
+            tracks=self._tracks,
+            events=events,
+            bill=bill,
+            closed=closed,
+            stage_s={"detect": detected_s - began_s, "track": tracked_s - detected_s, "decide": decided_s - tracked_s},
+            items_in_zone=items_in_zone,
             decided_s=decided_s,
-            checkpoint=self._begin_epoch(frame) if update.closed and self._policy.quiet else None,
+            checkpoint=self._begin_epoch(frame) if closed and self._policy.quiet else None,
         )
 
     def gap(self, gap: Gap) -> LaneUpdate:
         """Take note of a break in the stream."""
         if self._tracker is not None:
             self._tracker.gap(max(gap.to_s - gap.from_s, 0.0))
-        return self._conclude(self._policy.gap(gap))
+        return self._without_frame(self._policy.gap(gap))
 
     def answer(self, track_id: int, dish: str) -> LaneUpdate:
         """Take a person's answer to a question: the dish, or "" for no goods. Without events it came too late."""
         utc_s = self._tracks.captured_at_s
-        return self._conclude(self._policy.answer(track_id, dish, self._stream_s, utc_s))
+        return self._without_frame(self._policy.answer(track_id, dish, self._stream_s, utc_s))
 
     def _track(self, frame: Frame, detections: Detections) -> Tracks:
         size = (frame.width, frame.height)
@@ -173,17 +177,24 @@ class Pipeline:
                 removed=tuple(track_id + base for track_id in tracks.removed),
                 notes=tuple(replace(note, track_id=note.track_id + base) for note in tracks.notes),
             )
-        self._highest_id = max([self._highest_id, *(track.track_id for track in tracks.tracks)])
+        if tracks.tracks:
+            self._highest_id = max(self._highest_id, tracks.tracks[-1].track_id)  # they are ordered by id
         return tracks
 
-    def _conclude(self, decisions: list[Decision]) -> LaneUpdate:
+    def _conclude(self, decisions: list[Decision]) -> tuple[tuple[Event, ...], Bill | None, tuple[Bill, ...]]:
+        """Return the events of the decisions, the open bill, and the bills that they closed."""
+        events = tuple([self._event(decision, ordinal) for ordinal, decision in enumerate(decisions)])
+        return events, self._policy.bill, self._policy.take_closed()
+
+    def _without_frame(self, decisions: list[Decision]) -> LaneUpdate:
+        events, bill, closed = self._conclude(decisions)
         return LaneUpdate(
             frame=None,
             detections=None,
             tracks=self._tracks,
-            events=tuple(self._event(decision, ordinal) for ordinal, decision in enumerate(decisions)),
-            bill=self._policy.bill,
-            closed=self._policy.take_closed(),
+            events=events,
+            bill=bill,
+            closed=closed,
             stage_s={},
             items_in_zone=self._policy.items_in_zone,
             decided_s=self._clock.monotonic_s(),

@@ -209,7 +209,10 @@ class Policy:
     def _entry_of(self, track_id: int) -> Entry | None:
         if self._basket is None:
             return None
-        return next((entry for entry in self._basket.entries if entry.line.track_id == track_id), None)
+        for entry in self._basket.entries:
+            if entry.line.track_id == track_id:
+                return entry
+        return None
 
     def _line_of(self, item: Item) -> Entry | None:
         """Return the item's line if it is on the bill."""

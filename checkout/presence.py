@@ -14,9 +14,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-
-from checkout.zones import Zone
+from checkout.zones import Point, Zone
 from core.records import Box, Track, Tracks, TrackState
 
 FrameSize = tuple[int, int]
@@ -87,6 +85,14 @@ class Item:
         return math.hypot(x1 - x0, y1 - y0) <= still_boxes * side(self.track.box)
 
 
+def _is_in(zones: Sequence[Zone], point_px: Point, size: FrameSize) -> bool:
+    """Return whether a point lies in any of the zones."""
+    for zone in zones:  # noqa: SIM110 - a generator for one or two zones costs more than they do
+        if zone.contains(point_px, *size):
+            return True
+    return False
+
+
 class Presence:
     """Follows the tracks in and out of the tray zone.
 
@@ -111,19 +117,17 @@ class Presence:
 
     def update(self, tracks: Tracks, now_s: float, size: FrameSize) -> tuple[Item, ...]:
         """Take one frame's tracks; return the items that are here or have been, by track id."""
-        known = [track for track in tracks.tracks if track.state is not TrackState.REMOVED]
-        inside = self._inside(self._tray, known, size)
-        exits = self._inside(self._exit, known, size)
         alive = set()
-        for track, is_inside, at_exit in zip(known, inside, exits, strict=True):
-            alive.add(track.track_id)
-            self._observe(track, is_inside, at_exit, now_s)
+        for track in tracks.tracks:
+            if track.state is not TrackState.REMOVED:
+                alive.add(track.track_id)
+                self._observe(track, size, now_s)
         for track_id, item in list(self._items.items()):
-            if track_id not in alive and not item.here:
+            gone = track_id not in alive
+            if gone and not item.here:
                 item.since_s = None
             self._settle(item, now_s)
-            forgotten = item.left_s is None or now_s - item.left_s > self._remember_s
-            if track_id not in alive and not item.here and forgotten:
+            if gone and not item.here and (item.left_s is None or now_s - item.left_s > self._remember_s):
                 del self._items[track_id]
         return tuple(self._items[key] for key in sorted(self._items))
 
@@ -146,16 +150,9 @@ class Presence:
         """Forget every track: the tracker begins anew."""
         self._items.clear()
 
-    def _inside(self, zones: Sequence[Zone], tracks: Sequence[Track], size: FrameSize) -> list[bool]:
-        if not tracks or not zones:
-            return [False] * len(tracks)
-        points = np.array([centre(track.box) for track in tracks])
-        hits = np.zeros(len(tracks), dtype=bool)
-        for zone in zones:
-            hits |= zone.contains(points, *size)
-        return [bool(hit) for hit in hits]
-
-    def _observe(self, track: Track, is_inside: bool, at_exit: bool, now_s: float) -> None:
+    def _observe(self, track: Track, size: FrameSize, now_s: float) -> None:
+        middle = centre(track.box)
+        is_inside = _is_in(self._tray, middle, size)
         item = self._items.get(track.track_id)
         if item is None:
             if not is_inside:
@@ -163,9 +160,10 @@ class Presence:
             item = self._items[track.track_id] = Item(track, track.box)
         item.track = track
         evident = track.matched or track.state is TrackState.OCCLUDED
-        item.by_exit = at_exit if evident else item.by_exit
+        if evident:
+            item.by_exit = _is_in(self._exit, middle, size)
         if track.matched:
-            item.trail.append((now_s, *centre(track.box)))
+            item.trail.append((now_s, *middle))
             while len(item.trail) > 2 and item.trail[1][0] <= now_s - self._window_s:
                 item.trail.popleft()
         if evident and is_inside:

@@ -120,25 +120,23 @@ class Zone:
     role: Role
     points: tuple[Point, ...]
 
-    def contains(self, points_px: NDArray[np.floating], width: int, height: int) -> NDArray[np.bool_]:
-        """Tell which points lie inside; the left and upper borders belong to the zone (even-odd rule).
+    def contains(self, point_px: Point, width: int, height: int) -> bool:
+        """Tell whether a point lies inside; the left and upper borders belong to the zone (even-odd rule).
+
+        In plain Python: a lane has a handful of objects, and an array of three costs more than its arithmetic.
 
         Args:
-            points_px: (N, 2) x, y in pixels of the captured frame.
+            point_px: x, y in pixels of the captured frame.
             width: of the frame, pixels.
             height: of the frame, pixels.
-
-        Returns:
-            (N,) bool.
         """
-        x, y = points_px[:, 0:1] / width, points_px[:, 1:2] / height
-        corners = np.asarray(self.points)
-        x1, y1 = corners[None, :, 0], corners[None, :, 1]
-        x2, y2 = np.roll(x1, -1, axis=1), np.roll(y1, -1, axis=1)
-        spans = (y1 <= y) != (y2 <= y)
-        level = np.where(y1 == y2, 1.0, y2 - y1)
-        left_of = x < (x2 - x1) * (y - y1) / level + x1
-        inside: NDArray[np.bool_] = (spans & left_of).sum(axis=1) % 2 == 1
+        x, y = point_px[0] / width, point_px[1] / height
+        inside = False
+        x1, y1 = self.points[-1]
+        for x2, y2 in self.points:
+            if (y1 <= y) != (y2 <= y) and x < (x2 - x1) * (y - y1) / (y2 - y1) + x1:
+                inside = not inside
+            x1, y1 = x2, y2
         return inside
 
     def corners_px(self, width: int, height: int) -> NDArray[np.int32]:

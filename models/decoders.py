@@ -77,6 +77,7 @@ class YoloxDecoder:
     def __init__(self, card: ModelCard) -> None:
         self._card = card
         self._cells, self._strides = grid(card.input.width, card.input.height, card.strides)
+        self._half_strides = self._strides / 2
         # A longer side than the input is never right; the limit keeps exp() finite for any weights.
         self._longest = float(np.log(4 * max(card.input.width, card.input.height)))
 
@@ -95,15 +96,16 @@ class YoloxDecoder:
         """Return the candidates; objectness alone rules out nearly all cells."""
         raw = outputs[0]
         logits = self._card.activation == "sigmoid"
-        at = np.flatnonzero(raw[:, 4] >= (_logit(min_score) if logits else min_score))
+        at = (raw[:, 4] >= (_logit(min_score) if logits else min_score)).nonzero()[0]
         rows = raw[at]
         ratings = _sigmoid(rows[:, 4:]) if logits else rows[:, 4:]
         classes = ratings[:, 1:]
         scores = classes * ratings[:, :1]
-        strides = self._strides[at]
-        centres = (rows[:, :2] + self._cells[at]) * strides
-        half = np.exp(np.minimum(rows[:, 2:4], self._longest)) * (strides / 2)
-        boxes = np.concatenate([centres - half, centres + half], axis=1)
+        centres = (rows[:, :2] + self._cells[at]) * self._strides[at]
+        half = np.exp(np.minimum(rows[:, 2:4], self._longest)) * self._half_strides[at]
+        boxes = np.empty((len(at), 4), dtype=np.float32)
+        np.subtract(centres, half, out=boxes[:, :2])
+        np.add(centres, half, out=boxes[:, 2:])
         return Candidates(boxes, scores, _share_out(classes))
 
 

@@ -6,13 +6,15 @@ turns each plane into floats; the border is written once and only again when the
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from models.card import InputSpec
+
+_ZERO = np.float32(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +29,24 @@ class Fit:
     top: int
     inner_width: int
     inner_height: int
+    _shift: NDArray[np.float32] = field(init=False, repr=False, compare=False)
+    _scale: NDArray[np.float32] = field(init=False, repr=False, compare=False)
+    _limit: NDArray[np.float32] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        # The same for each frame of a size: made once.
+        for name, pair in (
+            ("_shift", (self.left, self.top)),
+            ("_scale", (self.scale_x, self.scale_y)),
+            ("_limit", (self.width, self.height)),
+        ):
+            object.__setattr__(self, name, np.array(pair * 2, dtype=np.float32))
 
     def to_frame(self, boxes: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return input-pixel xyxy boxes (N, 4) as pixels of the frame, cut to it."""
-        shift = np.array([self.left, self.top, self.left, self.top], dtype=np.float32)
-        scale = np.array([self.scale_x, self.scale_y, self.scale_x, self.scale_y], dtype=np.float32)
-        limit = np.array([self.width, self.height, self.width, self.height], dtype=np.float32)
-        back: NDArray[np.float32] = np.clip((boxes - shift) / scale, np.float32(0), limit)
+        back: NDArray[np.float32] = (boxes - self._shift) / self._scale
+        np.maximum(back, _ZERO, out=back)
+        np.minimum(back, self._limit, out=back)
         return back
 
 

@@ -31,7 +31,7 @@ class Selection:
         self._name, self._labels = card.full_name, card.labels
         self._min_score, self._most = settings.min_score, settings.max_detections
         of_class = np.array(card.label_of_class)
-        self._ignored = np.flatnonzero(of_class < 0)
+        self._ignores = bool((of_class < 0).any())
         kept = np.flatnonzero(of_class >= 0)
         # Columns in the order of their labels; `_starts` is where each label's columns begin.
         self._columns = kept[np.argsort(of_class[kept], kind="stable")]
@@ -48,29 +48,31 @@ class Selection:
             InferenceError: the model gave boxes that are not numbers.
         """
         scores = self._per_label(candidates.scores, np.maximum)
-        class_ids = scores.argmax(axis=1)
-        best = scores[np.arange(len(scores)), class_ids]
+        best = scores.max(axis=1)
         keep = best >= self._min_score
-        if len(self._ignored):
-            keep &= best >= candidates.scores[:, self._ignored].max(axis=1, initial=0.0)
-        at = np.flatnonzero(keep)
-        at = at[np.argsort(-best[at], kind="stable")[: self._most]]
+        if self._ignores:
+            keep &= best >= candidates.scores.max(axis=1)
+        at = keep.nonzero()[0]
+        at = at[(-best[at]).argsort(kind="stable")[: self._most]]
         boxes = where.to_frame(candidates.boxes[at])
         if not np.isfinite(boxes).all():
             raise InferenceError(
                 f"{self._name} gave boxes that are not numbers on frame {frame.index}; check its weights"
             )
         # What lies outside of the frame is cut to nothing.
-        visible = (boxes[:, 2] - boxes[:, 0] >= 1) & (boxes[:, 3] - boxes[:, 1] >= 1)
-        at, boxes = at[visible], boxes[visible]
-        alive = suppress(boxes, self._limits[class_ids[at][:, None], class_ids[at][None, :]])
-        at, boxes = at[alive], boxes[alive]
+        visible = (boxes[:, 2:] - boxes[:, :2] >= 1).all(axis=1)
+        if not visible.all():
+            at, boxes = at[visible], boxes[visible]
+        class_ids = scores[at].argmax(axis=1)
+        alive = suppress(boxes, self._limits[class_ids[:, None], class_ids])
+        if len(alive) < len(at):
+            at, boxes, class_ids = at[alive], boxes[alive], class_ids[alive]
         return Detections(
             frame_index=frame.index,
             captured_at_s=frame.captured_at_s,
             boxes=boxes,
             scores=np.minimum(best[at], np.float32(1)),
-            class_ids=class_ids[at],
+            class_ids=class_ids,
             labels=self._labels,
             class_probs=self._per_label(candidates.probs[at], np.add),
             model=self._name,

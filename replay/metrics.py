@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from checkout import health
 from replay.matching import Matching, Stay
 from replay.truth import Truth, TruthItem
 from replay.uncertainty import bootstrap, wilson
@@ -180,10 +181,10 @@ def frequent_dishes(true: Sequence[Vector]) -> frozenset[str]:
 
 def percentiles(seconds: Sequence[float], scale: float = 1.0) -> dict[str, float] | None:
     """Return p50, p95 and p99 of `seconds` times `scale` (1000 for milliseconds); None when empty."""
-    if not len(seconds):
+    found = health.percentiles(seconds)
+    if found is None:
         return None
-    values = np.percentile(np.asarray(seconds, dtype=np.float64) * scale, [50, 95, 99])
-    return {name: round(float(value), 3) for name, value in zip(("p50", "p95", "p99"), values, strict=True)}
+    return {name: round(getattr(found, name) * scale, 3) for name in ("p50", "p95", "p99")}
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,6 +14,7 @@ from sqlalchemy import (
     RowMapping,
     Select,
     StaticPool,
+    Table,
     and_,
     delete,
     func,
@@ -24,7 +25,6 @@ from sqlalchemy import (
     text,
     tuple_,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 
 from core.clock import Clock
 from core.records import Bill, Event
@@ -57,6 +57,17 @@ def writing(engine: Engine) -> Iterator[Connection]:
         yield connection
 
 
+def _insert_of(engine: Engine) -> Callable[[Table], Any]:
+    """Return the engine's `insert` that knows ON CONFLICT; the other engine stays unimported: it takes a while."""
+    if engine.dialect.name == "postgresql":
+        from sqlalchemy.dialects import postgresql
+
+        return postgresql.insert
+    from sqlalchemy.dialects import sqlite
+
+    return sqlite.insert
+
+
 class SqlStore:
     """A `Store` in a database; made by `store.engine.open_store`.
 
@@ -70,7 +81,7 @@ class SqlStore:
         self.shown_url = shown_url
         self._engine = engine
         self._clock = clock
-        self._dialect = postgresql if engine.dialect.name == "postgresql" else sqlite
+        self._insert_into = _insert_of(engine)
         # Lanes of one process queue here, in order, instead of polling SQLite's file lock.
         self._write_lock = threading.RLock()
         self._one_connection = isinstance(engine.pool, StaticPool)
@@ -165,13 +176,13 @@ class SqlStore:
         Nobody else writes meanwhile (`writing`), so the new ones are those above the highest number of before.
         """
         highest = connection.execute(select(func.coalesce(func.max(events.c.seq), 0))).scalar_one()
-        connection.execute(self._dialect.insert(events).on_conflict_do_nothing(index_elements=["event_id"]), rows)
+        connection.execute(self._insert_into(events).on_conflict_do_nothing(index_elements=["event_id"]), rows)
         fresh = select(events.c.seq, literal(None)).where(events.c.seq > highest)
         connection.execute(insert(outbox).from_select(["event_seq", "published_at_s"], fresh))
         return int(connection.execute(select(func.count()).where(events.c.seq > highest)).scalar_one())
 
     def _upsert_bill(self, connection: Connection, row: dict[str, Any], lines: list[dict[str, Any]]) -> None:
-        statement = self._dialect.insert(bills).values(row)
+        statement = self._insert_into(bills).values(row)
         new = statement.excluded
         newer = new.revision > bills.c.revision
         again = and_(new.revision == bills.c.revision, bills.c.closed_s.is_(None))
@@ -189,7 +200,7 @@ class SqlStore:
 
     def _upsert_checkpoint(self, connection: Connection, checkpoint: Checkpoint) -> None:
         row = checkpoint_row(checkpoint)
-        statement = self._dialect.insert(checkpoints).values(row)
+        statement = self._insert_into(checkpoints).values(row)
         new = statement.excluded
         connection.execute(
             statement.on_conflict_do_update(

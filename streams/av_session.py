@@ -81,9 +81,10 @@ class Session:
             TraylaneError: what went wrong with reading.
         """
         with self._changed:
-            self._started = True
+            if not self._started:
+                self._started = True
+                self._changed.notify_all()
             self._alive_s = time.monotonic()
-            self._changed.notify_all()
             while not (self._queue or self._end is not None or self.closed.is_set()):
                 rest_s = self._alive_s + limit_s - time.monotonic()
                 if rest_s <= 0:
@@ -93,7 +94,8 @@ class Session:
                 raise SourceEnded(f"{self._shown_url}: closed")
             if self._queue:
                 frame = self._queue.popleft()
-                self._changed.notify_all()
+                if not self._queue:
+                    self._changed.notify_all()
                 return frame
             assert self._end is not None  # noqa: S101 - the loop's condition
             raise self._end
@@ -152,7 +154,9 @@ class Session:
         for frame in frames(self):
             with self._changed:
                 self._alive_s = time.monotonic()
-                self._changed.wait_for(lambda: len(self._queue) < _AHEAD or self.closed.is_set())
+                if len(self._queue) >= _AHEAD:
+                    # Until all are taken, not only one: the two threads then change places half as often.
+                    self._changed.wait_for(lambda: not self._queue or self.closed.is_set())
                 if self.closed.is_set():
                     return
                 self._queue.append(frame)

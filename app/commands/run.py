@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import gc
 import logging
 import signal
 import socket
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from waitress.server import BaseWSGIServer
 
     from app.screen import Draw
     from app.site import Site
@@ -28,6 +30,7 @@ THREADS = 24
 #: Give up a viewer's backlog beyond this, so that a slow viewer gets fresh pictures and not old ones.
 BACKLOG_BYTES = 256 * 1024
 STOP_S = 5.0
+_LOOK_S = 0.01
 
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -46,12 +49,17 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 def run(args: argparse.Namespace) -> int:
     """Run until SIGINT or SIGTERM; return the exit code."""
     signal.signal(signal.SIGTERM, _interrupt)
-    config = _configuration(args)
-    listener = listen(config.site.web)
+    # What a start makes (modules, classes, the graph) stays: to look for garbage in it costs a tenth of the start.
+    gc.disable()
     try:
-        serve(config, listener)
+        config = _configuration(args)
+        listener = listen(config.site.web)
+        try:
+            serve(config, listener)
+        finally:
+            listener.close()
     finally:
-        listener.close()
+        gc.enable()
     return 0
 
 
@@ -75,7 +83,7 @@ def _configuration(args: argparse.Namespace) -> LoadedConfig:
 
 
 def listen(web: WebSettings) -> socket.socket:
-    """Bind the pages' address before anything else starts.
+    """Take the pages' address before anything else starts; who connects already now is answered when all is built.
 
     Raises:
         PortTaken: another program listens there, or the address is not this machine's.
@@ -87,6 +95,7 @@ def listen(web: WebSettings) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((web.host, web.port))
+        listener.listen()
     except OSError as err:
         listener.close()
         raise PortTaken(
@@ -98,39 +107,50 @@ def listen(web: WebSettings) -> socket.socket:
 
 def serve(config: LoadedConfig, listener: socket.socket) -> None:
     """Build everything, start the lanes, and answer requests until interrupted."""
-    import waitress
-
-    from app.web import create_app
     from checkout.build import build_site
     from core.clock import SystemClock
 
-    # A viewer that closes its page is no news.
-    logging.getLogger("waitress").setLevel(logging.WARNING)
     clock = SystemClock()
     built = build_site(config, clock)
+    server: BaseWSGIServer | None = None
     try:
         site = _faces(config, built, clock)
-        server = waitress.create_server(
-            create_app(site),
-            sockets=[listener],
-            threads=THREADS,
-            outbuf_high_watermark=BACKLOG_BYTES,
-            channel_timeout=60,
-            ident="traylane",
-        )
         try:
             site.start()
+            # The web framework is imported only now: the lanes find their cameras and decide meanwhile.
+            server = _server(site, listener)
             host, port = listener.getsockname()[:2]
             _LOG.info("%s: %d lane(s), page on http://%s:%d", site.name, len(site.lane_ids), host, port)
             _check_first_second(site)
+            gc.freeze()
+            gc.enable()
             server.run()
         except KeyboardInterrupt:
             _LOG.info("stopping")
         finally:
             site.stop(STOP_S)
-            server.close()
+            if server is not None:
+                server.close()
     finally:
         built.close()
+
+
+def _server(site: Site, listener: socket.socket) -> BaseWSGIServer:
+    """Return the web server of the pages, not running."""
+    import waitress
+
+    from app.web import create_app
+
+    # A viewer that closes its page is no news.
+    logging.getLogger("waitress").setLevel(logging.WARNING)
+    return waitress.create_server(
+        create_app(site),
+        sockets=[listener],
+        threads=THREADS,
+        outbuf_high_watermark=BACKLOG_BYTES,
+        channel_timeout=60,
+        ident="traylane",
+    )
 
 
 def _check_first_second(site: Site) -> None:
@@ -142,13 +162,13 @@ def _check_first_second(site: Site) -> None:
     from checkout.health import LaneState
     from core.errors import SourceUnusable
 
-    for _ in range(20):
+    for _ in range(round(1.0 / _LOOK_S)):
         lanes = site.health().values()
         if all(lane.state is LaneState.FAILED for lane in lanes):
             raise SourceUnusable("; ".join(lane.why for lane in lanes))
         if any(lane.state is not LaneState.CONNECTING for lane in lanes):
             return
-        site.closing.wait(0.05)
+        site.closing.wait(_LOOK_S)
 
 
 def _faces(config: LoadedConfig, built: BuiltSite, clock: Clock) -> Site:
