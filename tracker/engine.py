@@ -35,6 +35,8 @@ DISPLACED_COST, STRANGE_SHARE = 0.75, 0.4
 STEADY_SHARE = 0.25
 #: The first sighting of an object counts as a view of at least this many seconds.
 FIRST_LOOK_S = 0.05
+#: Frames that follow closer than this on one another say the same of what an object is: one of them is read.
+READ_STEP_S = 0.045
 #: A camera that moves no object by more than this (sizes) in a frame stands still.
 CAMERA_AT_REST = 0.02
 #: More than this of a time step says no more about how long an object was watched.
@@ -75,6 +77,7 @@ class TrackingEngine:
         self._step_s, self._transition, self._noise = 0.0, np.zeros((5, 5)), np.zeros((3, 4, 1))
         self._tick, self._sighting = np.zeros((3, 1)), np.zeros((2, 1))
         self._next_id = 1
+        self._unread_s = 0.0
         self._now_s: float | None = None
 
     def gap(self, seconds: float) -> None:
@@ -288,7 +291,11 @@ class TrackingEngine:
         table.last_seen_s[matched] = captured_at_s
         if self._drifts:
             self._average(matched, elapsed_s)
-        self.evidence.add(table, column, everyone, seen, elapsed_s)
+        self._unread_s += dt_s
+        if self._unread_s >= READ_STEP_S:
+            # What was seen in the frames in between is the same view.
+            self.evidence.add(table, column, everyone, seen, np.maximum(elapsed_s, self._unread_s))
+            self._unread_s = 0.0
 
     def _reupdate(self, matched: Mask | slice, found: Measurement) -> None:
         """Take the velocity of objects that come back after a while from where they were and are (OC-SORT's ORU)."""
