@@ -47,7 +47,7 @@ class Liveliness:
         """Take in the innovations of a frame.
 
         Args:
-            table: keeps each track's latest innovation in `surprise`; 0 before the first, and where nothing was measured.
+            table: keeps each track's latest innovation in `surprise`; 0 before the first and where it was not seen.
             innovation: (4, N) pixels.
             total: (4, N) their variances; infinite where nothing was measured.
             well_seen: (N,) tracks whose detection is to be trusted.

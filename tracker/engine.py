@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from core.records import TrackNote
 from tracker.absence import note_hands, settle
 from tracker.adaptation import Liveliness
+from tracker.appearance import learn_looks
 from tracker.association import Pairs
 from tracker.births import newcomers, recognise
 from tracker.edges import FrameEdges
@@ -102,6 +103,7 @@ class TrackingEngine:
         captured_at_s: float,
         camera: Floats | None = None,
         image: NDArray[np.uint8] | None = None,
+        embeddings: Floats | None = None,
     ) -> None:
         """Bring `table` to the frame of `captured_at_s` (UTC epoch seconds).
 
@@ -113,11 +115,12 @@ class TrackingEngine:
             captured_at_s: of the frame; what is not later than the frame before counts as a moment later.
             camera: (2, 3) affine that takes points of the frame before to this one, where the camera's motion is known.
             image: (H, W, 3) RGB of the frame, or a smaller copy of it, for the optical flow.
+            embeddings: (N, D) unit appearance vectors of the detections, or None.
         """
         dt_s = self._advance(captured_at_s)
         self.removed = ()
         table, settings = self.table, self.settings
-        seen = observe(boxes, scores, class_ids, class_probs, self._hand_class, settings)
+        seen = observe(boxes, scores, class_ids, class_probs, self._hand_class, settings, embeddings)
         reading = None if image is None or self._sight is None else self._sight.look(image, table)
         before = table.motion.mean[:2].copy()
         if camera is None and reading is not None and reading.camera_certain >= settings.optical_flow.believe:
@@ -291,6 +294,8 @@ class TrackingEngine:
         table.last_seen_s[matched] = captured_at_s
         if self._drifts:
             self._average(matched, elapsed_s)
+        if seen.embeddings is not None:
+            learn_looks(table, column, seen.embeddings, elapsed_s, settings)
         self._unread_s += dt_s
         if self._unread_s >= READ_STEP_S:
             # What was seen in the frames in between is the same view.
@@ -365,6 +370,8 @@ class TrackingEngine:
         )
         if self._edges is not None:
             born.entered_over[:] = born.at_edge[:] = self._edges.touched(newly.measured)
+        if newly.embeddings is not None:
+            born.embedding = newly.embeddings
         self.evidence.add(born, np.arange(count), True, newly, np.full(count, max(dt_s, FIRST_LOOK_S)))
         self.table.append(born)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tracker.appearance import unlikeness
 from tracker.association import Pairs, assign, compare, touching
 from tracker.evidence import ClassEvidence
 from tracker.kalman import Floats
@@ -72,6 +73,8 @@ def possible_pairs(
         cost += (settings.unseen_weight * (table.unseen_s > 0.0)).take(rows)
     if settings.class_weight > 0.0:
         _doubt_other_classes(cost, rows, columns, table, seen, evidence, settings)
+    if seen.embeddings is not None and settings.embedding_weight > 0.0:
+        cost += settings.embedding_weight * unlikeness(table, rows, seen.embeddings, columns)
     return Pairs(rows, columns, cost, overlap, (len(table), len(seen)))
 
 

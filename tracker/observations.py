@@ -29,6 +29,7 @@ class Observations:
         class_ids: (M,) row of the class evidence.
         class_probs: (M, C) or None.
         hands: (H, 4) boxes of occluders, xyxy.
+        embeddings: (D, M) unit appearance vectors, or None.
     """
 
     measured: Floats
@@ -36,6 +37,7 @@ class Observations:
     class_ids: NDArray[np.int64]
     class_probs: Floats | None
     hands: Floats
+    embeddings: Floats | None = None
 
     def __len__(self) -> int:
         return int(self.scores.shape[0])
@@ -52,6 +54,7 @@ class Observations:
             self.class_ids.take(stay),
             None if self.class_probs is None else self.class_probs[stay],
             self.hands,
+            None if self.embeddings is None else self.embeddings.take(stay, axis=1),
         )
 
 
@@ -62,6 +65,7 @@ def observe(
     class_probs: Floats | None,
     hand_class: int,
     settings: TrackerSettings,
+    embeddings: Floats | None = None,
 ) -> Observations:
     """Clean and sort the detections of one frame, and take the hands out.
 
@@ -75,6 +79,7 @@ def observe(
         class_probs: (N, C) or None.
         hand_class: the class index of hands, or -1 for none.
         settings: see there.
+        embeddings: (N, D) unit vectors, or None.
     """
     within: Mask = np.abs(boxes) < FARTHEST_PX  # false for NaN, too
     if np.count_nonzero(within) < within.size:
@@ -101,6 +106,7 @@ def observe(
         class_ids.take(order),
         None if class_probs is None else class_probs[order],
         hands,
+        None if embeddings is None else embeddings.T.take(order, axis=1),
     )
 
 

@@ -106,6 +106,12 @@ class TrackerSettings(Settings):
         default=0.8, gt=0, description="the same for detections of low score: these may only continue what is there"
     )
     low_overlap: float = Field(default=0.0, ge=0, le=1, description="overlap that such a pair must have")
+    embedding_weight: float = Field(
+        default=0.25,
+        ge=0,
+        description="cost of a detection that looks nothing like the track, where embeddings are given",
+    )
+    embedding_s: float = Field(default=1.0, gt=0, description="time constant of a track's mean embedding")
     unseen_weight: float = Field(default=0.1, ge=0, description="cost of a track that was not seen in the frame before")
 
     # Life
@@ -181,7 +187,7 @@ PEDESTRIAN = TrackerSettings(
     low_score=0.15,
     high_score=0.7,
     birth_score=0.6,
-    duplicate_iou=0.92,
+    duplicate_iou=1.0,
     twin_overlap=1.0,
     twin_nested=1.0,
     acceleration=2.6,

@@ -54,6 +54,7 @@ class TrackTable:
         at_edge: (N,) edges that the latest detection touched.
         companion: (N,) whether an unseen object moves with its neighbours: 1 yes, -1 no, 0 not known (or seen).
         held: (N,) the class index that is shown; C for unknown.
+        embedding: (D, N) unit mean appearance, zero where nothing is known; D is 0 until a frame brings embeddings.
         log_likelihood: (C + 1, N) weighted sums of log class likelihoods; the last row is *unknown*. Only differences
             within a column mean something.
     """
@@ -61,6 +62,7 @@ class TrackTable:
     def __init__(self, motion: Gaussians, floats: Floats, integers: NDArray[np.int64], log_likelihood: Floats) -> None:
         self.motion = motion
         self.log_likelihood = log_likelihood
+        self.embedding: Floats = np.zeros((0, integers.shape[1]))
         self._bind(floats, integers)
 
     def _bind(self, floats: Floats, integers: NDArray[np.int64]) -> None:
@@ -117,16 +119,25 @@ class TrackTable:
         stay = columns.nonzero()[0]
         self.motion.bind(self.motion.state.take(stay, axis=2))
         self.log_likelihood = self.log_likelihood.take(stay, axis=1)
+        self.embedding = self.embedding.take(stay, axis=1)
         self._bind(self.floats.take(stay, axis=1), self.integers.take(stay, axis=1))
 
     def append(self, other: TrackTable) -> None:
         """Add the tracks of `other`, whose ids must be higher."""
         self.motion.bind(np.concatenate([self.motion.state, other.motion.state], axis=2))
         self.log_likelihood = np.concatenate([self.log_likelihood, other.log_likelihood], axis=1)
+        self.embed(max(self.embedding.shape[0], other.embedding.shape[0]))
+        other.embed(self.embedding.shape[0])
+        self.embedding = np.concatenate([self.embedding, other.embedding], axis=1)
         self._bind(
             np.concatenate([self.floats, other.floats], axis=1),
             np.concatenate([self.integers, other.integers], axis=1),
         )
+
+    def embed(self, dimensions: int) -> None:
+        """Make room for embeddings of so many dimensions; what was known in others is forgotten."""
+        if self.embedding.shape[0] != dimensions:
+            self.embedding = np.zeros((dimensions, len(self)))
 
     def take_over(self, column: int, other: int) -> None:
         """Let `column` go on, under its own id and class evidence, where `other` is; `other` is then to be dropped."""

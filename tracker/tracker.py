@@ -60,6 +60,7 @@ class MultiObjectTracker:
             None if probs is None else probs.astype(np.float64),
             detections.captured_at_s,
             image=image,
+            embeddings=None if detections.embeddings is None else detections.embeddings.astype(np.float64),
         )
         elapsed_s = 0.0 if self._before_s is None else detections.captured_at_s - self._before_s
         self._before_s = detections.captured_at_s
