@@ -4,10 +4,13 @@ The rules, in the order in which `Policy.decide` goes through them:
 
 1.  *Here.* An item is here from its first evidence in the tray zone (after `enter_s`) until `leave_s` after its last
     (`presence.py`). Hands, roles and labels that the menu ignores are no items. A box that lies inside another one of
-    the same dish, or that all but equals another one, is the same object twice.
+    the same dish or deep in it, or that all but equals another one, is the same object twice, and becomes an item of
+    its own only after it has lain apart for a while.
 2.  *The same object.* A line belongs to an object. If its track comes back, or a new track of the same dish appears
     within `near_boxes` of where the object lay or was last seen, the line follows: `line_revise` when it is still on
-    the bill, `line_add` under its old number when it had been taken off.
+    the bill, `line_add` under its old number when it had been taken off. It follows, too, to a track that nobody saw
+    come in and that turns up elsewhere in the zone while the object is out of sight: a hand carried it there. It does
+    not follow to what comes in from another side than the object went to: that is a dish of the next tray.
 3.  *Lines.* An item becomes a line when its posterior passes `commit_confidence`, or when it has stayed between
     `ask_confidence` and that for `commit_after_s`. The first line, or question, opens the bill. Each object is a line
     of its own: equal dishes never merge by class or by time.
@@ -35,7 +38,7 @@ from collections.abc import Sequence
 
 from checkout.basket import Basket, Entry, Moment, bill_id_for
 from checkout.departure import Departures
-from checkout.identity import BilledObjects, absent_line_near, distance_from, distinct, is_on_its_side
+from checkout.identity import BilledObjects, absent_line_near, distance_from, distinct, is_on_its_side, moved_line
 from checkout.menu import Dish, Menu
 from checkout.presence import FrameSize, Item, Presence
 from checkout.settings import CheckoutSettings
@@ -150,7 +153,7 @@ class Policy:
         lines = self._line_tracks()
         self._billed.follow(self._items, lines, stream_s, self._presence.dismiss)
         goods = [item for item in items if item.here and self._is_goods(item)]
-        self._here = distinct(goods, lines, self._settings.nested_share)
+        self._here = distinct(goods, lines, self._settings.nested_share, stream_s)
         decisions = self._follow_lines(at, stream_s)
         self._here = [item for item in self._here if item.here]
         if self._recover_from_s is not None:
@@ -236,6 +239,7 @@ class Policy:
             entry = self._entry_of(track.track_id)
             if entry is None:
                 entry = absent_line_near(item, self._basket.entries, self._items, now_s, self._settings)
+                entry = entry or moved_line(item, self._basket.entries, self._items, now_s, self._settings)
                 if entry is None:
                     continue
                 if entry.on_bill:
@@ -369,19 +373,23 @@ class Policy:
     def _may_be_on_its_way_back(self, item: Item, now_s: float) -> bool:
         """Return whether an item moves towards its old place, perhaps: where it comes to rest will tell.
 
-        That is so while the tray is away as a whole, and the item is of a dish that went with it, in motion, and came
-        into the zone on the side where that dish went out of it: the next tray comes from the other side.
+        That is so while the tray is away as a whole, and the item is in motion and came into the zone on the side where
+        a dish of the bill went out of it: the next tray comes from the other side. What a hand holds is easily taken
+        for another dish, so its label does not count yet, nor does it at rest in the old place before it is sure.
         """
-        basket, track = self._basket, item.track
+        basket = self._basket
         if basket is None or now_s - item.entered_s > self._settings.settle_s:
             return False
         lines = [(entry, self._item_of(entry)) for entry in basket.on_bill()]
         if any(own is not None and own.here for _, own in lines) or self._line_of(item) is not None:
             return False
-        if not any(entry.line.dish == track.label and is_on_its_side(item, entry, own) for entry, own in lines):
+        if not any(is_on_its_side(item, entry, own) for entry, own in lines):
             return False
         moved = item.moved_boxes(now_s, self._settings.still_window_s)
-        return moved is None or moved > self._settings.still_boxes
+        if moved is None or moved > self._settings.still_boxes:
+            return True
+        near = any(distance_from(entry, own, item.track.box) <= self._settings.near_boxes for entry, own in lines)
+        return near and item.track.confidence < self._settings.commit_confidence
 
     def _is_stranger(self, basket: Basket, item: Item) -> bool:
         """Return whether an item is surely none of the bill's objects: known as something else, or elsewhere."""

@@ -4,10 +4,12 @@ Each matched detection gives a likelihood for each class and for *unknown* (none
 over the whole life of the object, each weighted by how new the view is and by how much of the object was visible; the
 average is then sharpened by the number of *independent* views:
 
-    posterior = softmax((1 + views) * sum(w log p) / sum(w))
+    posterior = softmax((1 + views) * clear * sum(w log p) / sum(w))
 
 Thirty equal frames of a dish at rest are one view, not thirty: a view counts as new after `view_s` seconds or a
-movement by `view_shift` sizes. Nothing is forgotten, so a long wrong glance cannot outvote a longer right one. The
+movement by `view_shift` sizes, though not sooner than `MOVING_VIEW_S`. `clear` is the mean weight of a view: a dish that
+is carried in a hand and half hidden by it shows the same wrong face again and again, so that many views of it are
+little evidence, and with less than one clear view in all the rest of the probability is *unknown*. Nothing is forgotten, so a long wrong glance cannot outvote a longer right one. The
 label that is shown changes only when another one is clearly likelier, so that it does not flicker between equals.
 """
 
@@ -18,11 +20,16 @@ from numpy.typing import NDArray
 
 from tracker.kalman import Floats
 from tracker.observations import Observations
+from tracker.occlusion import most_covered
 from tracker.settings import TrackerSettings
 from tracker.table import Rows, Selection, TrackTable
 
 #: More independent views than this do not make a posterior sharper: detectors err alike again and again.
 MOST_VIEWS = 10.0
+#: Views of a moving object are independent after this time at the earliest: blur and light stay the same for a while.
+MOVING_VIEW_S = 0.15
+#: No detection is less new than this.
+LEAST_NEW = 1e-3
 #: Log odds by which another label must win before the shown one changes.
 INERTIA = float(np.log(3.0))
 #: No class is ever impossible.
@@ -73,8 +80,10 @@ class ClassEvidence:
         moved = np.hypot(mean[:, 0] - table.viewed[rows, 0], mean[:, 1] - table.viewed[rows, 1])
         size = np.sqrt(mean[:, 2] * mean[:, 3])
         moved_views = np.where(moved > 0.1 * size, moved / (self._settings.view_shift * size), 0.0)
+        moved_views = np.minimum(moved_views, elapsed_s / MOVING_VIEW_S)
         new = np.minimum(elapsed_s / self._settings.view_s + moved_views, 1.0)
-        weight = np.maximum(new, 1e-3) * np.maximum(1.0 - table.covered[rows], 0.05) ** 2
+        covered = np.maximum(table.covered[rows], most_covered(seen.boxes[columns], seen.hands))
+        weight = np.maximum(new, LEAST_NEW) * np.maximum(1.0 - covered, 0.05) ** 2
         table.log_likelihood[rows] += weight[:, None] * np.log(self.likelihoods(seen, columns))
         table.weight[rows] += weight
         table.views[rows] = np.minimum(table.views[rows] + new, MOST_VIEWS)
@@ -85,8 +94,10 @@ class ClassEvidence:
         count = len(table)
         if not count:
             return np.zeros((0, self._classes + 1))
-        sharp = (1.0 + table.views) / np.maximum(table.weight, 1e-9)
-        logits = table.log_likelihood * sharp[:, None]
+        # Mean weight of a view: what was only ever seen under a hand stays a guess, however often it was seen.
+        clear = np.minimum(table.weight / np.maximum(table.views, LEAST_NEW), 1.0)
+        seen = (1.0 + table.views) * clear
+        logits = table.log_likelihood * (np.maximum(seen, 1.0) / np.maximum(table.weight, 1e-9))[:, None]
         lines = np.arange(count)
         shown = table.held < self._classes
         logits -= logits.max(axis=1, keepdims=True)
@@ -97,4 +108,7 @@ class ClassEvidence:
         held: NDArray[np.int64] = favoured.argmax(axis=1)
         table.held[:] = np.where(table.weight > 0.0, held, table.held)
         posterior: Floats = odds / odds.sum(axis=1, keepdims=True)
+        # Less than one clear view leaves the rest unknown.
+        posterior *= np.minimum(seen, 1.0)[:, None]
+        posterior[:, -1] += 1.0 - posterior.sum(axis=1)
         return posterior
