@@ -111,11 +111,6 @@ def moved_line(
     return None if best is None else best[1]
 
 
-def is_on_its_side(item: Item, entry: Entry, own: Item | None) -> bool:
-    """Return whether an item came into the zone on the side where a line's object went out of it."""
-    return own is not None and _ways_apart(item, entry, own) > 0
-
-
 def is_on_the_other_side(item: Item, entry: Entry, own: Item | None) -> bool:
     """Return whether an item came in from elsewhere than where a line's object went: from the next tray's side.
 
@@ -123,11 +118,14 @@ def is_on_the_other_side(item: Item, entry: Entry, own: Item | None) -> bool:
     """
     if own is None or own.here or item.born_inside:
         return False
-    return _ways_apart(item, entry, own) < 0
+    return way_along(item, entry, own) < 0
 
 
-def _ways_apart(item: Item, entry: Entry, own: Item) -> float:
-    """Return the product of two ways from where a line's object lay: to where it went, and to where an item came in."""
+def way_along(item: Item, entry: Entry, own: Item) -> float:
+    """Return the product of two ways from where a line's object lay: to where it went, and to where an item came in.
+
+    Positive: the item came in on the side where the object went out.
+    """
     (x0, y0), (x1, y1), (x2, y2) = centre(entry.line.box), centre(own.track.box), centre(item.first_box)
     return (x1 - x0) * (x2 - x0) + (y1 - y0) * (y2 - y0)
 

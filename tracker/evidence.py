@@ -7,10 +7,11 @@ average is then sharpened by the number of *independent* views:
     posterior = softmax((1 + views) * clear * sum(w log p) / sum(w))
 
 Thirty equal frames of a dish at rest are one view, not thirty: a view counts as new after `view_s` seconds or a
-movement by `view_shift` sizes, though not sooner than `MOVING_VIEW_S`. `clear` is the mean weight of a view: a dish that
-is carried in a hand and half hidden by it shows the same wrong face again and again, so that many views of it are
-little evidence, and with less than one clear view in all the rest of the probability is *unknown*. Nothing is forgotten, so a long wrong glance cannot outvote a longer right one. The
-label that is shown changes only when another one is clearly likelier, so that it does not flicker between equals.
+movement by `view_shift` sizes, though not sooner than `MOVING_VIEW_S`. `clear` is the mean weight of a view: a dish
+that is carried in a hand and half hidden by it shows the same wrong face again and again, so that many views of it are
+little evidence, and with less than one clear view in all the rest of the probability is *unknown*. Nothing is
+forgotten, so a long wrong glance cannot outvote a longer right one. The label that is shown changes only when another
+one is clearly likelier, so that it does not flicker between equals.
 """
 
 from __future__ import annotations
