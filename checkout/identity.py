@@ -74,12 +74,14 @@ def absent_line_near(
     """Return the nearest line of the item's dish whose own object is not seen now; None beyond `near_boxes`."""
     if item.track.confidence < settings.ask_confidence:
         return None
+    entries = list(entries)
+    tray_left = _has_left_as_a_whole(entries, items)
     best: tuple[float, Entry] | None = None
     for entry in entries:
         own = items.get(entry.line.track_id)
         if entry.line.dish != item.track.label or (own is not None and own.is_seen(now_s)):
             continue
-        if entry.on_bill and is_on_the_other_side(item, entry, own):
+        if tray_left and is_on_the_other_side(item, entry, own):
             continue
         distance = distance_from(entry, own, item.track.box)
         if distance <= settings.near_boxes and (best is None or distance < best[0]):
@@ -109,6 +111,12 @@ def moved_line(
         if best is None or away_s < best[0]:
             best = away_s, entry
     return None if best is None else best[1]
+
+
+def _has_left_as_a_whole(entries: Iterable[Entry], items: Items) -> bool:
+    """Return whether several dishes are on the bill and none of them is here: more than a hand carries off and back."""
+    lines = [items.get(entry.line.track_id) for entry in entries if entry.on_bill]
+    return len(lines) > 1 and not any(own is not None and own.here for own in lines)
 
 
 def is_on_the_other_side(item: Item, entry: Entry, own: Item | None) -> bool:

@@ -96,7 +96,7 @@ class ClassEvidence:
         if not count:
             return np.zeros((0, self._classes + 1))
         # Mean weight of a view: what was only ever seen under a hand stays a guess, however often it was seen.
-        clear = np.sqrt(np.minimum(table.weight / np.maximum(table.views, LEAST_NEW), 1.0))
+        clear = np.minimum(table.weight / np.maximum(table.views, LEAST_NEW), 1.0)
         seen = (1.0 + table.views) * clear
         logits = table.log_likelihood * (np.maximum(seen, 1.0) / np.maximum(table.weight, 1e-9))[:, None]
         lines = np.arange(count)
