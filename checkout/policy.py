@@ -26,7 +26,8 @@ The rules, in the order in which `Policy.decide` goes through them:
 6.  *Questions.* An item that stays below `ask_confidence` for `ask_after_s` is asked about, once.
 7.  *Closing.* The zone is clear when no line's object is here. Clear for `clear_s` ends the tray: `closed_s` of the
     bill is that moment. The lane still waits until `return_s` for the same object to be put back (then nothing has
-    happened) and writes `bill_close` at `return_s`, or as soon as another item comes. What was departing stays on the
+    happened) and writes `bill_close` at `return_s`, or as soon as another item comes; a little later if something is
+    on its way in that may be one of the bill's objects in a hand (`returning.py`). What was departing stays on the
     bill. A bill also closes at `max_open_s`; objects on it are not billed again before they have left.
 8.  *Interruptions.* After a gap or a restart nothing is concluded for `recover_s`: lines look for their objects. Then
     what was not found is taken off; if nothing was found, the tray left meanwhile, and its bill closes as it was.
@@ -42,7 +43,7 @@ from checkout.identity import BilledObjects, absent_line_near, distinct, moved_l
 from checkout.lines import is_unknown, question, second_thought, why_commit
 from checkout.menu import Menu
 from checkout.presence import FrameSize, Item, Presence
-from checkout.returning import is_stranger, may_be_on_its_way_back
+from checkout.returning import is_stranger, may_be_in_a_hand, may_be_on_its_way_back
 from checkout.settings import CheckoutSettings
 from checkout.zones import Zone, zones_with_role
 from core.records import Bill, Box, Decision, DecisionKind, Gap, Tracks
@@ -369,7 +370,9 @@ class Policy:
             seen = [item.seen_s for entry in basket.on_bill() if (item := self._item_of(entry)) is not None]
             ago_s = now_s - max(seen) if seen else 0.0
             self._clear_since = Moment(at.stream_s - ago_s, at.utc_s - ago_s)
-        awaited = any(self._may_be_on_its_way_back(item, now_s) for item in self._here)
+        awaited = any(self._may_be_on_its_way_back(item, now_s) for item in self._here) or any(
+            may_be_in_a_hand(self._item_of(entry), now_s, self._settings) for entry in basket.on_bill()
+        )
         if self._clear_since is not None and not awaited:
             wait_s = max(self._settings.clear_s, self._settings.return_s)
             if at.stream_s - self._clear_since.stream_s >= wait_s:

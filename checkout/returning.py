@@ -8,6 +8,7 @@ from checkout.basket import Entry
 from checkout.identity import distance_from, way_along
 from checkout.presence import Item
 from checkout.settings import CheckoutSettings
+from core.records import TrackState
 
 #: Lines with the items of their objects; None where the item is forgotten.
 Lines = Sequence[tuple[Entry, Item | None]]
@@ -34,6 +35,19 @@ def may_be_on_its_way_back(item: Item, lines: Lines, now_s: float, settings: Che
     if moved is None or moved > settings.still_boxes:
         return True
     return _is_near(item, lines, settings) and item.track.confidence < settings.commit_confidence
+
+
+def may_be_in_a_hand(own: Item | None, now_s: float, settings: CheckoutSettings) -> bool:
+    """Return whether an object that is out of the zone was seen again and then hidden: a hand may bring it back.
+
+    Args:
+        own: the object of a line.
+        now_s: stream seconds.
+        settings: see there.
+    """
+    if own is None or own.left_s is None or own.track.state is not TrackState.OCCLUDED:
+        return False
+    return own.sighted_s > own.left_s and now_s - own.sighted_s <= settings.settle_s
 
 
 def is_stranger(item: Item, lines: Lines, settings: CheckoutSettings) -> bool:

@@ -362,3 +362,16 @@ def test_a_lone_dish_that_is_misread_in_the_hand_that_brings_it_back_opens_no_se
     assert scene.kinds().count("bill_open") == 1
     assert scene.closed == []
     assert scene.dishes() == ["soup"]
+
+
+@pytest.mark.parametrize("covered", [True, False])
+def test_a_dish_that_comes_back_hidden_in_a_hand_is_waited_for(covered):
+    # Out of the zone from 4.25 s; seen again outside of it at 5.8 s, then not before it lies in its place at 6.8 s.
+    out = [(0, 250, 200), (4, 250, 200), (4.3, 150, 330), (4.5, 60, 360)]
+    back = [(5.8, 100, 360), (5.9, 100, 360), (6.8, 250, 200), (20, 250, 200)]
+    hidden = [(5.9, 6.8)]
+    gone = [(4.4, 5.8), *([] if covered else hidden)]
+    path = [*out, *back] if not covered else [*out, (5.8, 100, 360), (6.79, 100, 360), (6.8, 250, 200), (20, 250, 200)]
+    thing = Thing("soup", path, missed=gone, covered=hidden if covered else [], reborn=[6.8])
+    scene = Scene().play([thing], 12)
+    assert scene.kinds().count("bill_open") == (1 if covered else 2)
