@@ -12,6 +12,11 @@ from core.records import Bill, Box
 
 # Two boxes that overlap more than this are one object, whatever the detector calls them.
 SAME_BOX_IOU = 0.7
+# Two boxes of one dish that overlap more than this are one object: equal dishes seldom lie so deep in one another, and
+# detectors like to see long things twice.
+SAME_DISH_IOU = 0.4
+# What was a second box is an item of its own only after it has lain apart for this long.
+APART_S = 1.0
 
 Items = Mapping[int, Item]
 Scale = Callable[[Box], Box]
@@ -31,24 +36,30 @@ def overlap_and_nesting(a: Box, b: Box) -> tuple[float, float]:
     return shared / (area_a + area_b - shared), shared / min(area_a, area_b)
 
 
-def distinct(here: Iterable[Item], line_tracks: frozenset[int], nested_share: float) -> list[Item]:
+def distinct(here: Iterable[Item], line_tracks: frozenset[int], nested_share: float, now_s: float) -> list[Item]:
     """Return the items without second boxes on one object, by track id; lines and older tracks win.
 
     Args:
         here: items in the zone.
         line_tracks: ids of those that are lines; they are always kept.
         nested_share: a box that lies this much inside another one of its dish is no second item.
+        now_s: stream seconds.
     """
     kept: list[Item] = []
     for item in sorted(here, key=lambda one: (one.track.track_id not in line_tracks, one.track.track_id)):
-        if item.track.track_id in line_tracks or not any(_is_twin(item, other, nested_share) for other in kept):
-            kept.append(item)
+        if item.track.track_id not in line_tracks:
+            if any(other.is_seen(now_s) and _is_twin(item, other, nested_share) for other in kept):
+                item.twin_s = now_s
+            if item.twin_s is not None and now_s - item.twin_s < APART_S:
+                continue
+        kept.append(item)
     return sorted(kept, key=lambda one: one.track.track_id)
 
 
 def _is_twin(item: Item, other: Item, nested_share: float) -> bool:
     overlap, nesting = overlap_and_nesting(item.track.box, other.track.box)
-    return overlap > SAME_BOX_IOU or (nesting > nested_share and item.track.label == other.track.label)
+    same_dish = item.track.label == other.track.label
+    return overlap > SAME_BOX_IOU or (same_dish and (nesting > nested_share or overlap > SAME_DISH_IOU))
 
 
 def distance_from(entry: Entry, own: Item | None, box: Box) -> float:
@@ -63,10 +74,14 @@ def absent_line_near(
     """Return the nearest line of the item's dish whose own object is not seen now; None beyond `near_boxes`."""
     if item.track.confidence < settings.ask_confidence:
         return None
+    entries = list(entries)
+    tray_left = _has_left_as_a_whole(entries, items)
     best: tuple[float, Entry] | None = None
     for entry in entries:
         own = items.get(entry.line.track_id)
         if entry.line.dish != item.track.label or (own is not None and own.is_seen(now_s)):
+            continue
+        if tray_left and is_on_the_other_side(item, entry, own):
             continue
         distance = distance_from(entry, own, item.track.box)
         if distance <= settings.near_boxes and (best is None or distance < best[0]):
@@ -74,12 +89,53 @@ def absent_line_near(
     return None if best is None else best[1]
 
 
-def is_on_its_side(item: Item, entry: Entry, own: Item | None) -> bool:
-    """Return whether an item came into the zone on the side where a line's object went out of it."""
-    if own is None:
+def moved_line(
+    item: Item, entries: Iterable[Entry], items: Items, now_s: float, settings: CheckoutSettings
+) -> Entry | None:
+    """Return the line whose object an item is that turned up in the midst of the zone; None if there is none.
+
+    Nobody saw the item come in, and a line's object of the same dish was out of sight when it turned up: a hand has
+    carried that one there. Should this be wrong, the line's own object is seen again and becomes a line of its own.
+    Of several, the one that was seen last.
+    """
+    if not item.born_inside or item.track.confidence < settings.ask_confidence:
+        return None
+    best: tuple[float, Entry] | None = None
+    for entry in entries:
+        own = items.get(entry.line.track_id)
+        if own is None or not entry.on_bill or entry.line.dish != item.track.label:
+            continue
+        away_s = item.born_s - own.sighted_s
+        if own.is_in_sight(now_s) or not 0.0 < away_s <= settings.return_s:
+            continue
+        if best is None or away_s < best[0]:
+            best = away_s, entry
+    return None if best is None else best[1]
+
+
+def _has_left_as_a_whole(entries: Iterable[Entry], items: Items) -> bool:
+    """Return whether several dishes are on the bill and none of them is here: more than a hand carries off and back."""
+    lines = [items.get(entry.line.track_id) for entry in entries if entry.on_bill]
+    return len(lines) > 1 and not any(own is not None and own.here for own in lines)
+
+
+def is_on_the_other_side(item: Item, entry: Entry, own: Item | None) -> bool:
+    """Return whether an item came in from elsewhere than where a line's object went: from the next tray's side.
+
+    An object that went out of the zone with its tray does not walk around the camera to come back.
+    """
+    if own is None or own.here or item.born_inside:
         return False
+    return way_along(item, entry, own) < 0
+
+
+def way_along(item: Item, entry: Entry, own: Item) -> float:
+    """Return the product of two ways from where a line's object lay: to where it went, and to where an item came in.
+
+    Positive: the item came in on the side where the object went out.
+    """
     (x0, y0), (x1, y1), (x2, y2) = centre(entry.line.box), centre(own.track.box), centre(item.first_box)
-    return (x1 - x0) * (x2 - x0) + (y1 - y0) * (y2 - y0) > 0
+    return (x1 - x0) * (x2 - x0) + (y1 - y0) * (y2 - y0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,13 @@ The rules, in the order in which `Policy.decide` goes through them:
 
 1.  *Here.* An item is here from its first evidence in the tray zone (after `enter_s`) until `leave_s` after its last
     (`presence.py`). Hands, roles and labels that the menu ignores are no items. A box that lies inside another one of
-    the same dish, or that all but equals another one, is the same object twice.
+    the same dish or deep in it, or that all but equals another one, is the same object twice, and becomes an item of
+    its own only after it has lain apart for a while.
 2.  *The same object.* A line belongs to an object. If its track comes back, or a new track of the same dish appears
     within `near_boxes` of where the object lay or was last seen, the line follows: `line_revise` when it is still on
-    the bill, `line_add` under its old number when it had been taken off.
+    the bill, `line_add` under its old number when it had been taken off. It follows, too, to a track that nobody saw
+    come in and that turns up elsewhere in the zone while the object is out of sight: a hand carried it there. It does
+    not follow to what comes in from another side than the object went to: that is a dish of the next tray.
 3.  *Lines.* An item becomes a line when its posterior passes `commit_confidence`, or when it has stayed between
     `ask_confidence` and that for `commit_after_s`. The first line, or question, opens the bill. Each object is a line
     of its own: equal dishes never merge by class or by time.
@@ -23,7 +26,8 @@ The rules, in the order in which `Policy.decide` goes through them:
 6.  *Questions.* An item that stays below `ask_confidence` for `ask_after_s` is asked about, once.
 7.  *Closing.* The zone is clear when no line's object is here. Clear for `clear_s` ends the tray: `closed_s` of the
     bill is that moment. The lane still waits until `return_s` for the same object to be put back (then nothing has
-    happened) and writes `bill_close` at `return_s`, or as soon as another item comes. What was departing stays on the
+    happened) and writes `bill_close` at `return_s`, or as soon as another item comes; a little later if something is
+    on its way in that may be one of the bill's objects in a hand (`returning.py`). What was departing stays on the
     bill. A bill also closes at `max_open_s`; objects on it are not billed again before they have left.
 8.  *Interruptions.* After a gap or a restart nothing is concluded for `recover_s`: lines look for their objects. Then
     what was not found is taken off; if nothing was found, the tray left meanwhile, and its bill closes as it was.
@@ -35,9 +39,11 @@ from collections.abc import Sequence
 
 from checkout.basket import Basket, Entry, Moment, bill_id_for
 from checkout.departure import Departures
-from checkout.identity import BilledObjects, absent_line_near, distance_from, distinct, is_on_its_side
-from checkout.menu import Dish, Menu
+from checkout.identity import BilledObjects, absent_line_near, distinct, moved_line
+from checkout.lines import is_unknown, question, second_thought, why_commit
+from checkout.menu import Menu
 from checkout.presence import FrameSize, Item, Presence
+from checkout.returning import is_stranger, may_be_in_a_hand, may_be_on_its_way_back
 from checkout.settings import CheckoutSettings
 from checkout.zones import Zone, zones_with_role
 from core.records import Bill, Box, Decision, DecisionKind, Gap, Tracks
@@ -150,7 +156,7 @@ class Policy:
         lines = self._line_tracks()
         self._billed.follow(self._items, lines, stream_s, self._presence.dismiss)
         goods = [item for item in items if item.here and self._is_goods(item)]
-        self._here = distinct(goods, lines, self._settings.nested_share)
+        self._here = distinct(goods, lines, self._settings.nested_share, stream_s)
         decisions = self._follow_lines(at, stream_s)
         self._here = [item for item in self._here if item.here]
         if self._recover_from_s is not None:
@@ -239,6 +245,7 @@ class Policy:
             entry = self._entry_of(track.track_id)
             if entry is None:
                 entry = absent_line_near(item, self._basket.entries, self._items, now_s, self._settings)
+                entry = entry or moved_line(item, self._basket.entries, self._items, now_s, self._settings)
                 if entry is None:
                     continue
                 if entry.on_bill:
@@ -261,20 +268,12 @@ class Policy:
         decisions: list[Decision] = []
         for item in self._here:
             track = item.track
-            if (
-                not item.is_in_sight(now_s)
-                or track.label not in self._menu
-                or self._may_be_on_its_way_back(item, now_s)
-            ):
+            if not item.is_in_sight(now_s) or track.label not in self._menu:
                 continue
-            if self._entry_of(track.track_id) is not None:
+            if self._entry_of(track.track_id) is not None or self._may_be_on_its_way_back(item, now_s):
                 continue
-            settings = self._settings
-            if track.confidence >= settings.commit_confidence:
-                reason = f"posterior {track.confidence:.2f} passed {settings.commit_confidence:g}"
-            elif track.confidence >= settings.ask_confidence and now_s - item.entered_s >= settings.commit_after_s:
-                reason = f"posterior stayed at {track.confidence:.2f} for {settings.commit_after_s:g} s"
-            else:
+            reason = why_commit(item, now_s, self._settings)
+            if reason is None:
                 continue
             basket = self._open(at, decisions)
             article = self._menu[track.label]
@@ -297,17 +296,15 @@ class Policy:
             item = self._item_of(entry)
             if entry.locked or item is None or not item.is_in_sight(now_s):
                 continue
-            track, line, sure = item.track, entry.line, self._settings.commit_confidence
-            if track.label == line.dish:
+            verdict = second_thought(item.track, entry.line, self._menu, self._settings)
+            if verdict is None:
                 continue
-            if track.label in self._menu.ignored and track.confidence >= sure:
-                decisions.append(self._remove(self._basket, entry, at, f"turned out to be {track.label}: no goods"))
-            elif track.label in self._menu and (
-                track.confidence >= sure or line.confidence < min(track.confidence, sure)
-            ):
-                article = self._menu[track.label]
-                reason = f"posterior {track.confidence:.2f} for {article.title}"
-                decisions.append(self._basket.revise(entry, article, track.track_id, track.confidence, at, reason))
+            track, reason = item.track, verdict.reason
+            if verdict.dish is None:
+                decisions.append(self._remove(self._basket, entry, at, reason))
+            else:
+                sure = track.confidence
+                decisions.append(self._basket.revise(entry, verdict.dish, track.track_id, sure, at, reason))
         return decisions
 
     def _remove(self, basket: Basket, entry: Entry, at: Moment, reason: str) -> Decision:
@@ -319,27 +316,13 @@ class Policy:
     def _ask(self, at: Moment, now_s: float) -> list[Decision]:
         decisions: list[Decision] = []
         for item in self._here:
-            track = item.track
-            unknown = track.label not in self._menu or track.confidence < self._settings.ask_confidence
-            if not unknown or not item.is_in_sight(now_s) or track.track_id in self._asked:
+            track_id = item.track.track_id
+            if track_id in self._asked or self._entry_of(track_id) is not None:
                 continue
-            if self._entry_of(track.track_id) is not None or now_s - item.entered_s < self._settings.ask_after_s:
-                continue
-            basket = self._open(at, decisions)
-            self._asked.add(track.track_id)
-            guesses = [(label, p) for label, p in track.posterior if label in self._menu][:3]
-            best: Dish | None = self._menu[guesses[0][0]] if guesses else None
-            detail: dict[str, float | int | str | bool | None] = {}
-            for rank, (label, probability) in enumerate(guesses, start=1):
-                detail |= {f"guess_{rank}": label, f"guess_{rank}_p": round(probability, 4)}
-            confidence = guesses[0][1] if guesses else 0.0
-            reason = f"not known after {self._settings.ask_after_s:g} s: what is it?"
-            decisions.append(
-                basket.note(
-                    DecisionKind.ASK, at, reason,
-                    track_id=track.track_id, confidence=confidence, dish=best, detail=detail,
-                )
-            )  # fmt: skip
+            if item.is_in_sight(now_s) and is_unknown(item, now_s, self._menu, self._settings):
+                basket = self._open(at, decisions)
+                self._asked.add(track_id)
+                decisions.append(question(basket, item.track, self._menu, self._settings, at))
         return decisions
 
     # --- 7: closing ----------------------------------------------------------------------------------------------
@@ -365,33 +348,16 @@ class Policy:
             return []
         others = [item for item in self._here if self._line_of(item) is None]
         others = [item for item in others if not self._may_be_on_its_way_back(item, now_s)]
-        if not any(self._is_stranger(self._basket, item) for item in others):
+        every = [(entry, self._item_of(entry)) for entry in self._basket.entries]
+        if not any(is_stranger(item, every, self._settings) for item in others):
             return []
         return self._finish(self._basket, at, self._later(clear), "zone clear")
 
     def _may_be_on_its_way_back(self, item: Item, now_s: float) -> bool:
-        """Return whether an item moves towards its old place, perhaps: where it comes to rest will tell.
-
-        That is so while the tray is away as a whole, and the item is of a dish that went with it, in motion, and came
-        into the zone on the side where that dish went out of it: the next tray comes from the other side.
-        """
-        basket, track = self._basket, item.track
-        if basket is None or now_s - item.entered_s > self._settings.settle_s:
+        if self._basket is None or self._line_of(item) is not None:
             return False
-        lines = [(entry, self._item_of(entry)) for entry in basket.on_bill()]
-        if any(own is not None and own.here for _, own in lines) or self._line_of(item) is not None:
-            return False
-        if not any(entry.line.dish == track.label and is_on_its_side(item, entry, own) for entry, own in lines):
-            return False
-        moved = item.moved_boxes(now_s, self._settings.still_window_s)
-        return moved is None or moved > self._settings.still_boxes
-
-    def _is_stranger(self, basket: Basket, item: Item) -> bool:
-        """Return whether an item is surely none of the bill's objects: known as something else, or elsewhere."""
-        if item.track.confidence >= self._settings.ask_confidence:
-            return True
-        near = self._settings.near_boxes
-        return all(distance_from(entry, self._item_of(entry), item.track.box) > near for entry in basket.entries)
+        lines = [(entry, self._item_of(entry)) for entry in self._basket.on_bill()]
+        return may_be_on_its_way_back(item, lines, now_s, self._settings)
 
     def _later(self, clear: Moment) -> Moment:
         """Return the moment at which the zone had been clear for long enough."""
@@ -407,7 +373,9 @@ class Policy:
             seen = [item.seen_s for entry in basket.on_bill() if (item := self._item_of(entry)) is not None]
             ago_s = now_s - max(seen) if seen else 0.0
             self._clear_since = Moment(at.stream_s - ago_s, at.utc_s - ago_s)
-        awaited = any(self._may_be_on_its_way_back(item, now_s) for item in self._here)
+        awaited = any(self._may_be_on_its_way_back(item, now_s) for item in self._here) or any(
+            may_be_in_a_hand(self._item_of(entry), now_s, self._settings) for entry in basket.on_bill()
+        )
         if self._clear_since is not None and not awaited:
             wait_s = max(self._settings.clear_s, self._settings.return_s)
             if at.stream_s - self._clear_since.stream_s >= wait_s:

@@ -36,6 +36,12 @@ def distance_in_boxes(a: Box, b: Box) -> float:
     return math.hypot(ax - bx, ay - by) / max(side(a), side(b))
 
 
+def _is_near_edge(box: Box, size: FrameSize) -> bool:
+    """Return whether less than half a box's side is between it and the edge of the frame."""
+    near = side(box) / 2
+    return box[0] < near or box[1] < near or box[2] > size[0] - near or box[3] > size[1] - near
+
+
 @dataclass(slots=True)
 class Item:
     """One track as the zone sees it. Changes with each frame.
@@ -48,10 +54,18 @@ class Item:
         left_s: the same, once it has left; None before.
         by_exit: whether it was last seen in an exit zone.
         first_box: where it was when it was first seen inside, this time.
+        born_s: stream seconds when its track was first seen anywhere.
+        born_inside: whether that was within the zone and off the frame's edge: nobody saw it come in.
+        sighted_s: stream seconds of the latest detection of it.
+        twin_s: stream seconds when its box was last a second one on another item's object.
     """
 
     track: Track
     first_box: Box
+    born_s: float = 0.0
+    born_inside: bool = False
+    sighted_s: float = 0.0
+    twin_s: float | None = None
     since_s: float | None = None
     here: bool = False
     entered_s: float = 0.0
@@ -114,14 +128,15 @@ class Presence:
         self._enter_s, self._leave_s, self._window_s = enter_s, leave_s, window_s
         self._remember_s = remember_s
         self._items: dict[int, Item] = {}
+        self._born: dict[int, tuple[float, bool]] = {}
 
     def update(self, tracks: Tracks, now_s: float, size: FrameSize) -> tuple[Item, ...]:
         """Take one frame's tracks; return the items that are here or have been, by track id."""
-        alive = set()
-        for track in tracks.tracks:
-            if track.state is not TrackState.REMOVED:
-                alive.add(track.track_id)
-                self._observe(track, size, now_s)
+        known = [track for track in tracks.tracks if track.state is not TrackState.REMOVED]
+        alive = {track.track_id for track in known}
+        self._born = {key: born for key, born in self._born.items() if key in alive}
+        for track in known:
+            self._observe(track, size, now_s)
         for track_id, item in list(self._items.items()):
             gone = track_id not in alive
             if gone and not item.here:
@@ -135,10 +150,14 @@ class Presence:
         """Move all moments forward by `seconds` of a gap, in which nothing was seen and nothing is concluded."""
         for item in self._items.values():
             item.seen_s += seconds
+            item.sighted_s += seconds
+            item.twin_s = None if item.twin_s is None else item.twin_s + seconds
+            item.born_s += seconds
             item.entered_s += seconds
             item.since_s = None if item.since_s is None else item.since_s + seconds
             item.left_s = None if item.left_s is None else item.left_s + seconds
             item.trail.clear()
+        self._born = {key: (born_s + seconds, inside) for key, (born_s, inside) in self._born.items()}
 
     def dismiss(self, track_id: int) -> None:
         """Let an item leave at once: its object goes on under another track."""
@@ -149,20 +168,25 @@ class Presence:
     def forget(self) -> None:
         """Forget every track: the tracker begins anew."""
         self._items.clear()
+        self._born.clear()
 
     def _observe(self, track: Track, size: FrameSize, now_s: float) -> None:
         middle = centre(track.box)
         is_inside = _is_in(self._tray, middle, size)
+        if track.track_id not in self._born:
+            self._born[track.track_id] = (now_s, is_inside and not _is_near_edge(track.box, size))
         item = self._items.get(track.track_id)
         if item is None:
             if not is_inside:
                 return
-            item = self._items[track.track_id] = Item(track, track.box)
+            born_s, born_inside = self._born[track.track_id]
+            item = self._items[track.track_id] = Item(track, track.box, born_s, born_inside)
         item.track = track
         evident = track.matched or track.state is TrackState.OCCLUDED
         if evident:
             item.by_exit = _is_in(self._exit, middle, size)
         if track.matched:
+            item.sighted_s = now_s
             item.trail.append((now_s, *middle))
             while len(item.trail) > 2 and item.trail[1][0] <= now_s - self._window_s:
                 item.trail.popleft()

@@ -4,11 +4,14 @@ Each matched detection gives a likelihood for each class and for *unknown* (none
 over the whole life of the object, each weighted by how new the view is and by how much of the object was visible; the
 average is then sharpened by the number of *independent* views:
 
-    posterior = softmax((1 + views) * sum(w log p) / sum(w))
+    posterior = softmax((1 + views) * clear * sum(w log p) / sum(w))
 
 Thirty equal frames of a dish at rest are one view, not thirty: a view counts as new after `view_s` seconds or a
-movement by `view_shift` sizes. Nothing is forgotten, so a long wrong glance cannot outvote a longer right one. The
-label that is shown changes only when another one is clearly likelier, so that it does not flicker between equals.
+movement by `view_shift` sizes, though not sooner than `MOVING_VIEW_S`. `clear` is the mean weight of a view: a dish
+that is carried in a hand and half hidden by it shows the same wrong face again and again, so that many views of it are
+little evidence, and with less than one clear view in all the rest of the probability is *unknown*. Nothing is
+forgotten, so a long wrong glance cannot outvote a longer right one. The label that is shown changes only when another
+one is clearly likelier, so that it does not flicker between equals.
 
 Only differences between the sums of one object matter (the softmax cancels what they share), so a detection that
 names one class adds to the rows of that class and of *unknown* alone.
@@ -20,11 +23,14 @@ import numpy as np
 
 from tracker.kalman import Floats
 from tracker.observations import Observations
+from tracker.occlusion import most_covered
 from tracker.settings import TrackerSettings
 from tracker.table import Rows, TrackTable
 
 #: More independent views than this do not make a posterior sharper: detectors err alike again and again.
 MOST_VIEWS = 10.0
+#: Views of a moving object are independent after this time at the earliest: blur and light stay the same for a while.
+MOVING_VIEW_S = 0.15
 #: Odds by which another label must win before the shown one changes.
 INERTIA = 10.0
 #: No class is ever impossible.
@@ -70,12 +76,16 @@ class ClassEvidence:
         if not everyone:
             far &= column >= 0
         if np.count_nonzero(far):
-            new[far] += np.sqrt(moved[far] / area[far]) / settings.view_shift
+            views = np.sqrt(moved[far] / area[far]) / settings.view_shift
+            new[far] += np.minimum(views, elapsed_s[far] * (1.0 / MOVING_VIEW_S))
             np.copyto(table.viewed, mean[:2], where=far)
         np.minimum(new, 1.0, out=new)
         weight = np.maximum(new, LEAST_NEW)
-        if np.count_nonzero(table.covered):
-            weight *= np.maximum(1.0 - table.covered, LEAST_SEEN) ** 2
+        covered = table.covered
+        if len(seen.hands):
+            covered = np.maximum(covered, most_covered(seen.boxes(), seen.hands).take(column))
+        if np.count_nonzero(covered):
+            weight *= np.maximum(1.0 - covered, LEAST_SEEN) ** 2
         if not everyone:
             matched = column >= 0
             new *= matched
@@ -122,14 +132,23 @@ class ClassEvidence:
 
     def _odds(self, table: TrackTable, rows: Rows) -> Floats:
         """Return (C + 1, K) odds of each class against the likeliest."""
-        sharp = (1.0 + table.views.take(rows)) / np.maximum(table.weight.take(rows), 1e-9)
+        sharp = np.maximum(self._clear_views(table, rows), 1.0) / np.maximum(table.weight.take(rows), 1e-9)
         logits = table.log_likelihood.take(rows, axis=1)
         logits *= sharp
         logits -= np.maximum.reduce(logits, axis=0)
         return np.exp(logits, out=logits)
 
+    def _clear_views(self, table: TrackTable, rows: Rows) -> Floats:
+        """Return how many clear views (K,) the evidence of the tracks `rows` is worth, about 1 and more for most."""
+        views, weight = table.views.take(rows), table.weight.take(rows)
+        # What was only ever seen under a hand stays a guess, however often it was seen.
+        return (1.0 + views) * np.minimum(weight / np.maximum(views, LEAST_NEW), 1.0)
+
     def posterior(self, table: TrackTable, rows: Rows) -> Floats:
         """Return the class posterior (C + 1, K) of the tracks `rows` (K,); the last row is *unknown*."""
         odds = self._odds(table, rows)
         odds /= np.add.reduce(odds, axis=0)
+        # Less than one clear view leaves the rest unknown.
+        odds *= np.minimum(self._clear_views(table, rows), 1.0)
+        odds[-1] += 1.0 - np.add.reduce(odds, axis=0)
         return odds

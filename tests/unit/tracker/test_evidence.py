@@ -83,3 +83,31 @@ def test_the_shown_label_does_not_flicker_between_equals() -> None:
         _posterior(table)
         shown.append(int(table.held[0]))
     assert set(shown) == {0}
+
+
+def _carry(table: TrackTable, frames: int, hand: bool, score: float = 0.99) -> None:
+    """Let an object move by a third of its size a frame at 20 frames/s, half under a hand or in plain sight."""
+    boxes = np.array([[70.0, 70.0, 130.0, 130.0], [100.0, 70.0, 160.0, 200.0]])[: 1 + hand]
+    evidence = ClassEvidence(CLASSES, COUNTER)
+    for _ in range(frames):
+        seen = observe(boxes, np.array([score, 0.9])[: 1 + hand], np.array([0, 3])[: 1 + hand], None, 3, COUNTER)
+        table.motion.mean[0] += 20.0
+        evidence.add(table, np.array([0]), True, seen, np.array([0.05]))
+
+
+def test_an_object_seen_only_in_a_hand_stays_a_guess_until_it_is_seen_well() -> None:
+    held, free = _table(), _table()
+    _carry(held, 4, hand=True)
+    _carry(free, 4, hand=False)
+    assert _posterior(held)[0] < 0.7 < 0.9 < _posterior(free)[0]
+    assert _posterior(held)[-1] > 0.3
+    assert _posterior(held).sum() == pytest.approx(1.0)
+    for _ in range(6):
+        _see(held, 0, 0.99, 0.05)
+    assert _posterior(held)[0] > 0.9
+
+
+def test_frames_of_a_moving_object_are_not_all_views_of_their_own() -> None:
+    table = _table()
+    _carry(table, 6, hand=False)
+    assert table.views[0] < 3.0
