@@ -39,6 +39,8 @@ FLOOR = 1e-4
 UNKNOWN_SHARE = 0.4
 #: A view weighs at least this much of a new one, and an object that is hidden at least this much of a seen one.
 LEAST_NEW, LEAST_SEEN = 1e-3, 0.05
+#: A hand's box is larger than the hand: what is detected under it is seen at least in part.
+MOST_UNDER_HAND = 0.5
 #: An object that moved less than this share of its size shows no new side.
 LEAST_MOVED = 0.1
 
@@ -83,7 +85,8 @@ class ClassEvidence:
         weight = np.maximum(new, LEAST_NEW)
         covered = table.covered
         if len(seen.hands):
-            covered = np.maximum(covered, most_covered(seen.boxes(), seen.hands).take(column))
+            under = np.minimum(most_covered(seen.boxes(), seen.hands), MOST_UNDER_HAND)
+            covered = np.maximum(covered, under.take(column))
         if np.count_nonzero(covered):
             weight *= np.maximum(1.0 - covered, LEAST_SEEN) ** 2
         if not everyone:
