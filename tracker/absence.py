@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import numpy as np
 
+from core.boxes import coverage
 from tracker.association import touching
 from tracker.edges import FrameEdges
 from tracker.group_motion import SAME_SHARE, SAME_SPEED, neighbours_motion
 from tracker.kalman import Floats
 from tracker.lifecycle import settle_unseen
-from tracker.occlusion import most_covered
+from tracker.occlusion import Hands, most_covered
 from tracker.settings import TrackerSettings
-from tracker.table import CONFIRMED, LOST, OCCLUDED, TENTATIVE, Mask, Rows, TrackTable
+from tracker.table import CONFIRMED, LOST, OCCLUDED, TENTATIVE, Mask, Rows, TrackTable, corners
 
 #: An occluded object stays so until less than this share of what first hid it remains.
 UNCOVER_SHARE = 0.5
 #: A hand that covers this share of an object may take it.
 HAND_TOUCH = 0.1
+#: What moved faster than this (sizes/s) under a hand was carried by it.
+CARRIED_SPEED = 0.5
 #: What a hand may have taken is under a dish only if that covers so much more of it than when it was seen.
 GROWN_SHARE = 0.25
 
@@ -24,7 +27,7 @@ GROWN_SHARE = 0.25
 def settle(
     table: TrackTable,
     column: Rows,
-    hands: Floats,
+    hands: Hands,
     merged: Floats,
     before: Floats,
     dt_s: float,
@@ -37,7 +40,7 @@ def settle(
     Args:
         table: the tracks; those with a detection are corrected by it.
         column: (N,) the detection of each track, -1 for none.
-        hands: (H, 4) xyxy.
+        hands: of this frame.
         merged: (K, 4) xyxy of detections that show two objects in one box.
         before: (2, N) centres in the frame before.
         dt_s: seconds since then.
@@ -49,9 +52,11 @@ def settle(
     rows = unseen.nonzero()[0]
     seen = (~unseen & (table.state == CONFIRMED)).nonzero()[0]
     hold(table, rows, seen, before, dt_s, settings)
+    if len(hands.boxes):
+        _carry(table, rows, hands, before, dt_s)
     hidden = np.zeros(len(table), dtype=bool)
-    if len(hands) or len(merged) or (seen.shape[0] and settings.dish_cover < 1.0):
-        by_hand, by_dish = _covered(table, rows, seen, hands, merged)
+    if len(hands.boxes) or len(merged) or (seen.shape[0] and settings.dish_cover < 1.0):
+        by_hand, by_dish = _covered(table, rows, seen, hands.boxes, merged)
         already = np.where(table.state[rows] == OCCLUDED, UNCOVER_SHARE, 1.0)
         hidden[rows] = (by_hand >= settings.hand_cover * already) | (by_dish >= settings.dish_cover * already)
         now = hidden[rows]
@@ -125,6 +130,25 @@ def hold(table: TrackTable, rows: Rows, seen: Rows, before: Floats, dt_s: float,
     follows = (table.state.take(rows) != TENTATIVE) & ~gone & (table.companion.take(rows) >= 0)
     if seen.shape[0] >= 2 and np.count_nonzero(follows):
         _follow(table, rows[follows], seen, before, dt_s, settings)
+
+
+def _carry(table: TrackTable, rows: Rows, hands: Hands, before: Floats, dt_s: float) -> None:
+    """Move the unseen tracks `rows` that were carried when they vanished with the hand that holds them."""
+    mean, rate = table.motion.mean, table.motion.rate
+    drift = table.drift.take(rows, axis=1)
+    size = np.sqrt(mean[2].take(rows) * mean[3].take(rows))
+    carried = (table.handled.take(rows) > 0.0) & (np.hypot(drift[0], drift[1]) > CARRIED_SPEED * size)
+    rows = rows[carried & (table.left_over.take(rows) == 0)]
+    if not rows.shape[0]:
+        return
+    last = mean.take(rows, axis=1)
+    last[:2] = before[:, rows]
+    share = coverage(corners(last), hands.boxes - np.tile(hands.steps, 2))
+    holder = share.argmax(axis=1)
+    held = share.max(axis=1) > HAND_TOUCH
+    rows, step = rows[held], hands.steps[holder[held]].T
+    mean[:2, rows] = before[:, rows] + step
+    rate[:2, rows] = step / dt_s
 
 
 def _follow(table: TrackTable, rows: Rows, seen: Rows, before: Floats, dt_s: float, settings: TrackerSettings) -> None:

@@ -138,7 +138,8 @@ class TrackingEngine:
             possible = self._follow_jump(possible, seen, before, dt_s)
         pairs = match(possible, table, seen, dt_s, settings)
         marks = Before(table) if settings.explain else None
-        hands = self._hands.update(seen.hands, dt_s)
+        self._hands.update(seen.hands, dt_s)
+        hands = self._hands.boxes
         table.floats[CLOCKS] += self._tick
         merged = NO_BOXES
         if np.count_nonzero(pairs.free) < len(seen):
@@ -147,7 +148,7 @@ class TrackingEngine:
             if found.merged is not None:
                 merged = seen.boxes(found.merged)
         if not pairs.everyone:
-            settle(table, pairs.column, hands, merged, before, dt_s, self._edges, settings, witnessed)
+            settle(table, pairs.column, self._hands, merged, before, dt_s, self._edges, settings, witnessed)
         if len(hands) or np.count_nonzero(table.handled):
             note_hands(table, pairs.column, hands)
         self._renew_population(pairs.free, seen, captured_at_s, dt_s)

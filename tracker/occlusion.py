@@ -8,9 +8,16 @@ from core.boxes import coverage, iou
 from tracker.kalman import Floats
 from tracker.table import Mask
 
+#: Boxes of a hand in two frames overlap at least this much.
+SAME_HAND_IOU = 0.1
+
 
 class Hands:
     """The hands of now and of a moment ago: a detector that misses one for a frame does not uncover anything.
+
+    Attributes:
+        boxes: (K, 4) xyxy, all that count now.
+        steps: (K, 2) how far each moved in this frame, pixels; 0 for those that were not seen in the frame before.
 
     Args:
         memory_s: how long a hand that is not detected is thought to be where it was.
@@ -18,25 +25,34 @@ class Hands:
 
     def __init__(self, memory_s: float) -> None:
         self._memory_s = memory_s
-        self._boxes = np.zeros((0, 4))
+        self.boxes: Floats = np.zeros((0, 4))
+        self.steps: Floats = np.zeros((0, 2))
         self._unseen_s = np.zeros(0)
 
-    def update(self, seen: Floats, dt_s: float) -> Floats:
-        """Take in the hands (H, 4) of a frame and return all that count now (K, 4)."""
-        if not len(seen) and not len(self._boxes):
-            return seen
+    def update(self, seen: Floats, dt_s: float) -> None:
+        """Take in the hands (H, 4) of a frame."""
+        if not len(seen) and not len(self.boxes):
+            return
         unseen_s = self._unseen_s + dt_s
         stays = unseen_s <= self._memory_s
-        if len(seen) and len(self._boxes):
-            stays &= iou(self._boxes, seen).max(axis=1) < 0.1
-        self._boxes = np.concatenate([seen, self._boxes[stays]])
+        steps = np.zeros((len(seen), 2))
+        if len(seen) and len(self.boxes):
+            overlap = iou(self.boxes, seen)
+            stays &= overlap.max(axis=1) < SAME_HAND_IOU
+            own = overlap.argmax(axis=0)
+            known = overlap.max(axis=0) >= SAME_HAND_IOU
+            # An arm that comes in over the border grows: its hand moves as its farthest side does.
+            moved = seen - self.boxes[own]
+            first = np.abs(moved[:, :2]) > np.abs(moved[:, 2:])
+            steps = np.where(first, moved[:, :2], moved[:, 2:]) * known[:, None]
+        self.boxes = np.concatenate([seen, self.boxes[stays]])
+        self.steps = np.concatenate([steps, np.zeros((int(np.count_nonzero(stays)), 2))])
         self._unseen_s = np.concatenate([np.zeros(len(seen)), unseen_s[stays]])
-        return self._boxes
 
     def warp(self, affine: Floats) -> None:
         """Move all remembered hands with the camera, by `affine` (2, 3)."""
-        points = self._boxes.reshape(-1, 2) @ affine[:, :2].T + affine[:, 2]
-        self._boxes = points.reshape(-1, 4)
+        points = self.boxes.reshape(-1, 2) @ affine[:, :2].T + affine[:, 2]
+        self.boxes = points.reshape(-1, 4)
 
 
 def most_covered(boxes: Floats, covers: Floats, allowed: Mask | None = None) -> Floats:

@@ -263,3 +263,17 @@ def test_a_negative_gap_is_refused() -> None:
 
 def test_hands_are_never_tracks() -> None:
     assert all(not tracks.tracks for tracks in play([[hand(200, 150)]] * 20))
+
+
+def test_what_a_hand_carries_stops_where_the_hand_stops() -> None:
+    rest = [item(520, 100), item(560, 300)]
+    scene = [[item(120, 250), *rest]] * 20
+    scene += [[item(120 + 14 * k, 250), hand(120 + 14 * k, 285), *rest] for k in range(12)]
+    scene += [[hand(120 + 14 * k, 255), *rest] for k in range(12, 16)]  # it turns in the hand, and is not seen
+    scene += [[hand(330, 255), *rest]] * 30
+    scene += [[item(330, 250), *rest]] * 8
+    said = play(scene)
+    assert by_id(said[60], 1).state is TrackState.OCCLUDED
+    box = by_id(said[60], 1).box
+    assert abs((box[0] + box[2]) / 2 - 330) < 30
+    assert counted_ids(said[-1]) == [1, 2, 3]
