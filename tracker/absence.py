@@ -141,9 +141,7 @@ def _carry(table: TrackTable, rows: Rows, hands: Hands, before: Floats, dt_s: fl
     rows = rows[carried & (table.left_over.take(rows) == 0)]
     if not rows.shape[0]:
         return
-    last = mean.take(rows, axis=1)
-    last[:2] = before[:, rows]
-    share = coverage(corners(last), hands.boxes - np.tile(hands.steps, 2))
+    share = coverage(corners(before[:, rows], mean[2:].take(rows, axis=1)), hands.boxes - np.tile(hands.steps, 2))
     holder = share.argmax(axis=1)
     held = share.max(axis=1) > HAND_TOUCH
     rows, step = rows[held], hands.steps[holder[held]].T

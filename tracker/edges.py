@@ -58,6 +58,6 @@ class FrameEdges:
             return np.zeros(mean.shape[1], np.int64)
         ahead = mean.copy()
         ahead[:2] += np.where(at_edge, rate * LOOK_AHEAD_S, 0.0)
-        boxes = corners(ahead)
+        boxes = corners(ahead[:2], ahead[2:])
         inside = area(np.clip(boxes, 0.0, self._limit)) / np.maximum(area(boxes), 1e-9)
         return np.where(inside < GONE_SHARE, self.touched(ahead), 0)

@@ -157,12 +157,14 @@ class TrackingEngine:
 
     def boxes(self) -> Floats:
         """Return the boxes (N, 4) xyxy to report, by `sharpness` nearer to the detections than the filter is."""
-        table, share = self.table, self.settings.sharpness
-        if share == 0.0:
+        table = self.table
+        if self.settings.sharpness == 0.0:
             return table.boxes()
-        mean = table.motion.mean.copy()
-        mean[:2] += (share * (table.unseen_s == 0.0)) * (table.anchor - mean[:2])
-        return corners(mean)
+        mean = table.motion.mean
+        lean = self.settings.sharpness * (table.anchor - mean[:2])
+        if np.count_nonzero(table.unseen_s):
+            lean *= table.unseen_s == 0.0
+        return corners(mean[:2] + lean, mean[2:])
 
     def _advance(self, captured_at_s: float) -> float:
         """Return the time step in seconds; more than `max_step_s` is a gap."""

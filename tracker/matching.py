@@ -50,16 +50,17 @@ def possible_pairs(
         settings: see there.
     """
     mean = table.motion.mean
-    rows, columns = touching(mean, seen.measured, settings.buffer)
+    some_unseen = np.count_nonzero(table.unseen_s)
+    waited_s = (np.minimum(table.unseen_s, 0.5) if some_unseen else 0.0) + dt_s
+    reach = np.minimum(settings.reach + settings.reach_rate * waited_s, settings.max_reach)
+    buffer = settings.buffer
+    if not settings.keeps_size:
+        # Boxes that touch are too many to compare: what is out of reach need not touch.
+        buffer = min(buffer, 0.5 * float(np.max(reach)) - 0.5)
+    rows, columns = touching(mean, seen.measured, buffer)
     overlap, distance = compare(mean.take(rows, axis=1), seen.measured.take(columns, axis=1), settings)
     near = overlap >= LEAST_OVERLAP
-    some_unseen = np.count_nonzero(table.unseen_s)
-    if some_unseen:
-        waited_s = np.minimum(table.unseen_s, 0.5) + dt_s
-        reach = np.minimum(settings.reach + settings.reach_rate * waited_s, settings.max_reach)
-        near &= distance <= reach.take(rows)
-    else:
-        near &= distance <= min(settings.reach + settings.reach_rate * dt_s, settings.max_reach)
+    near &= distance <= (reach.take(rows) if some_unseen else reach)
     if np.count_nonzero(near) < near.shape[0]:
         stay = near.nonzero()[0]
         rows, columns, overlap, distance = rows.take(stay), columns.take(stay), overlap.take(stay), distance.take(stay)

@@ -148,7 +148,7 @@ def _complete(
 
 def _under_something(mean: Floats, seen: Observations, column: Rows, hands: Floats) -> Mask:
     """Return which objects (S,) have a hand or another detection over the part of them that is missing."""
-    boxes, everything = corners(mean), seen.boxes()
+    boxes, everything = corners(mean[:2], mean[2:]), seen.boxes()
     own = everything[column]
     piece = np.concatenate([np.maximum(boxes[:, :2], own[:, :2]), np.minimum(boxes[:, 2:], own[:, 2:])], axis=1)
     missing = np.maximum(area(boxes) - area(piece), 1e-9)

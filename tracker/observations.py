@@ -44,7 +44,8 @@ class Observations:
 
     def boxes(self, columns: Rows | None = None) -> Floats:
         """Return boxes (M, 4) xyxy; of the detections `columns` (K,) only, if given."""
-        return corners(self.measured if columns is None else self.measured.take(columns, axis=1))
+        measured = self.measured if columns is None else self.measured.take(columns, axis=1)
+        return corners(measured[:2], measured[2:])
 
     def only(self, stay: Rows) -> Observations:
         """Return the detections `stay` alone, with all hands."""

@@ -112,7 +112,7 @@ class TrackTable:
     def boxes(self, columns: Rows | None = None) -> Floats:
         """Return the boxes (N, 4) xyxy in pixels; of the tracks `columns` (K,) only, if given."""
         mean = self.motion.mean if columns is None else self.motion.mean.take(columns, axis=1)
-        return corners(mean)
+        return corners(mean[:2], mean[2:])
 
     def keep(self, columns: Mask) -> None:
         """Drop all tracks that are not marked (N,)."""
@@ -150,10 +150,10 @@ class TrackTable:
         self.state[column] = CONFIRMED
 
 
-def corners(mean: Floats) -> Floats:
-    """Return boxes (N, 4) xyxy of centre x, centre y, width, height (4, N)."""
-    boxes = np.empty((mean.shape[1], 4))
-    half = mean[2:] * 0.5
-    np.subtract(mean[:2], half, out=boxes.T[:2])
-    np.add(mean[:2], half, out=boxes.T[2:])
+def corners(centre: Floats, sides: Floats) -> Floats:
+    """Return boxes (N, 4) xyxy of centres (2, N) and sides (2, N)."""
+    boxes = np.empty((centre.shape[1], 4))
+    half = sides * 0.5
+    np.subtract(centre, half, out=boxes.T[:2])
+    np.add(centre, half, out=boxes.T[2:])
     return boxes
