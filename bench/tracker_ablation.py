@@ -69,7 +69,6 @@ PARTS: dict[str, Part] = {
     "score_noise": both(score_noise=0.0),
     "decay_unseen": both(coast_s=1000.0, steady_coast_s=1000.0),
     "height_aware_iou": Part({}, {"height_weight": 0.0}),
-    "score_fusion": Part({}, {"score_weight": 0.0}),
     "adaptive_acceleration": Part({}, {"adapt_rate": 0.0, "adapt_size_rate": 0.0}),
     "sharp_report": Part({}, {"sharpness": 0.0}),
     # The other way round: a part that both presets leave off, switched on.

@@ -2,10 +2,10 @@
 
 The cost of a pair is 1 minus the IoU of the two boxes grown by a buffer (C-BIoU, Yang et al., WACV 2023), weighted by
 the IoU of their heights alone where heights tell objects apart (people who stand on one floor; Hybrid-SORT, Yang et
-al., AAAI 2024) and by the detection's score (ByteTrack's fused cost); plus a centre distance measured in box sides,
-plus soft costs for a class that the track surely is not and for tracks that were not seen lately. A detection that is
-smaller than an object of known size is a cut box: the object may be anywhere where it still contains what is seen, so
-the distance counts only beyond this slack.
+al., AAAI 2024); plus a centre distance measured in box sides, plus soft costs for a class that the track surely is not,
+for looks that differ and for tracks that were not seen lately. A detection that is smaller than an object of known size
+is a cut box: the object may be anywhere where it still contains what is seen, so the distance counts only beyond this
+slack.
 
 Only pairs whose grown boxes touch are ever looked at; they are kept as lists, not as a matrix. Pairs that are the only
 choice for both are matched at once; only what is ambiguous goes to the Hungarian solver, where leaving a pair out costs

@@ -66,10 +66,7 @@ def possible_pairs(
         rows, columns, overlap, distance = rows.take(stay), columns.take(stay), overlap.take(stay), distance.take(stay)
     cost = settings.distance_weight * distance
     cost += 1.0
-    if settings.score_weight > 0.0:
-        cost -= overlap * (1.0 - settings.score_weight * (1.0 - seen.scores)).take(columns)
-    else:
-        cost -= overlap
+    cost -= overlap
     if some_unseen:
         cost += (settings.unseen_weight * (table.unseen_s > 0.0)).take(rows)
     if settings.class_weight > 0.0:

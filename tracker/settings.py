@@ -98,9 +98,6 @@ class TrackerSettings(Settings):
     height_weight: float = Field(
         default=0.0, ge=0, description="power with which the overlap of the heights counts beside that of the boxes"
     )
-    score_weight: float = Field(
-        default=0.0, ge=0, le=1, description="how much less the overlap with a detection of score 0 counts"
-    )
     match_cost: float = Field(default=1.25, gt=0, description="a pair that costs more is no match (1: no overlap)")
     low_match_cost: float = Field(
         default=0.8, gt=0, description="the same for detections of low score: these may only continue what is there"
@@ -208,7 +205,6 @@ PEDESTRIAN = TrackerSettings(
     buffer=0.28,
     distance_weight=0.25,
     height_weight=1.5,
-    score_weight=0.16,
     match_cost=1.08,
     low_match_cost=0.5,
     confirm_s=0.0,
