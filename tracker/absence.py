@@ -20,6 +20,8 @@ UNCOVER_SHARE = 0.5
 HAND_TOUCH = 0.1
 #: What moved faster than this (sizes/s) under a hand was carried by it.
 CARRIED_SPEED = 0.5
+#: A hand that moves faster than this (sizes of what it holds, per second) carries it away.
+CARRYING_SPEED = 2.0
 #: What a hand may have taken is under a dish only if that covers so much more of it than when it was seen.
 GROWN_SHARE = 0.25
 
@@ -52,8 +54,7 @@ def settle(
     rows = unseen.nonzero()[0]
     seen = (~unseen & (table.state == CONFIRMED)).nonzero()[0]
     hold(table, rows, seen, before, dt_s, settings)
-    if len(hands.boxes):
-        _carry(table, rows, hands, before, dt_s)
+    carried = _carry(table, rows, hands, before, dt_s) if len(hands.boxes) else rows[:0]
     hidden = np.zeros(len(table), dtype=bool)
     if len(hands.boxes) or len(merged) or (seen.shape[0] and settings.dish_cover < 1.0):
         by_hand, by_dish = _covered(table, rows, seen, hands.boxes, merged)
@@ -64,6 +65,8 @@ def settle(
     if edges is not None:
         mean, rate = table.motion.mean.take(rows, axis=1), table.motion.rate[:2].take(rows, axis=1)
         table.left_over[rows] |= edges.left_over(mean, rate)
+    # What a hand carries away is where the hand is, but no longer lies there; where the hand rests it is put down.
+    hidden[carried] = False
     hidden &= (table.left_over == 0) & ((table.state != LOST) | (table.uncovered_s < settings.recover_s))
     uncovered = unseen & ~hidden
     if witnessed is not None:
@@ -132,21 +135,27 @@ def hold(table: TrackTable, rows: Rows, seen: Rows, before: Floats, dt_s: float,
         _follow(table, rows[follows], seen, before, dt_s, settings)
 
 
-def _carry(table: TrackTable, rows: Rows, hands: Hands, before: Floats, dt_s: float) -> None:
-    """Move the unseen tracks `rows` that were carried when they vanished with the hand that holds them."""
+def _carry(table: TrackTable, rows: Rows, hands: Hands, before: Floats, dt_s: float) -> Rows:
+    """Move the unseen tracks `rows` that were carried when they vanished with the hand that holds them.
+
+    Returns:
+        (K,) those whose hand is moving.
+    """
     mean, rate = table.motion.mean, table.motion.rate
     drift = table.drift.take(rows, axis=1)
     size = np.sqrt(mean[2].take(rows) * mean[3].take(rows))
     carried = (table.handled.take(rows) > 0.0) & (np.hypot(drift[0], drift[1]) > CARRIED_SPEED * size)
     rows = rows[carried & (table.left_over.take(rows) == 0)]
     if not rows.shape[0]:
-        return
+        return rows
     share = coverage(corners(before[:, rows], mean[2:].take(rows, axis=1)), hands.boxes - np.tile(hands.steps, 2))
     holder = share.argmax(axis=1)
     held = share.max(axis=1) > HAND_TOUCH
     rows, step = rows[held], hands.steps[holder[held]].T
     mean[:2, rows] = before[:, rows] + step
     rate[:2, rows] = step / dt_s
+    size = np.sqrt(mean[2].take(rows) * mean[3].take(rows))
+    return np.asarray(rows[hands.speed[holder[held]] > CARRYING_SPEED * size])
 
 
 def _follow(table: TrackTable, rows: Rows, seen: Rows, before: Floats, dt_s: float, settings: TrackerSettings) -> None:

@@ -10,6 +10,8 @@ from tracker.table import Mask
 
 #: Boxes of a hand in two frames overlap at least this much.
 SAME_HAND_IOU = 0.1
+#: Time constant of the average of a hand's speed.
+SPEED_S = 0.08
 
 
 class Hands:
@@ -18,6 +20,7 @@ class Hands:
     Attributes:
         boxes: (K, 4) xyxy, all that count now.
         steps: (K, 2) how far each moved in this frame, pixels; 0 for those that were not seen in the frame before.
+        speed: (K,) short average of how fast each moves, pixels/s.
 
     Args:
         memory_s: how long a hand that is not detected is thought to be where it was.
@@ -27,6 +30,7 @@ class Hands:
         self._memory_s = memory_s
         self.boxes: Floats = np.zeros((0, 4))
         self.steps: Floats = np.zeros((0, 2))
+        self.speed: Floats = np.zeros(0)
         self._unseen_s = np.zeros(0)
 
     def update(self, seen: Floats, dt_s: float) -> None:
@@ -35,7 +39,7 @@ class Hands:
             return
         unseen_s = self._unseen_s + dt_s
         stays = unseen_s <= self._memory_s
-        steps = np.zeros((len(seen), 2))
+        steps, speed = np.zeros((len(seen), 2)), np.zeros(len(seen))
         if len(seen) and len(self.boxes):
             overlap = iou(self.boxes, seen)
             stays &= overlap.max(axis=1) < SAME_HAND_IOU
@@ -45,8 +49,11 @@ class Hands:
             moved = seen - self.boxes[own]
             first = np.abs(moved[:, :2]) > np.abs(moved[:, 2:])
             steps = np.where(first, moved[:, :2], moved[:, 2:]) * known[:, None]
+            share = 1.0 - np.exp(-dt_s / SPEED_S)
+            speed = (1.0 - share) * self.speed[own] * known + share * np.hypot(steps[:, 0], steps[:, 1]) / dt_s
         self.boxes = np.concatenate([seen, self.boxes[stays]])
         self.steps = np.concatenate([steps, np.zeros((int(np.count_nonzero(stays)), 2))])
+        self.speed = np.concatenate([speed, self.speed[stays]])
         self._unseen_s = np.concatenate([np.zeros(len(seen)), unseen_s[stays]])
 
     def warp(self, affine: Floats) -> None:
