@@ -29,7 +29,7 @@ bench: .venv/ok ## all figures of the README, into bench/results (an hour on two
 	$(BIN)/python -m bench.from_nothing
 
 bench-tracker: .venv/ok ## all figures of the tracker (a quarter of an hour)
-	$(BIN)/python -m bench.tracker
+	$(BIN)/python -m bench.tracker && $(BIN)/python -m bench.flow
 
 docs: .venv/edge ## renew docs/config.md and the JSON Schema from the settings models
 	$(BIN)/python docs/generate.py
