@@ -47,7 +47,7 @@ def both(**overrides: Any) -> Part:
 PARTS: dict[str, Part] = {
     "group_motion": Part({"group_motion": False}),
     "keeps_size": Part({"keeps_size": False}),
-    "duplicates": both(duplicate_iou=1.0),
+    "duplicates": Part({"duplicate_iou": 1.0}),
     "twins": Part({"twin_overlap": 1.0, "twin_nested": 1.0}),
     "class_cost": both(class_weight=0.0),
     "buffered_iou": both(buffer=0.0),
