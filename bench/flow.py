@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.results_file import row, write_results
-from bench.tracker import TOOLS, load_stress
+from bench.tracker_tools import TOOLS, Tools, load_tools
 from core.records import HAND
 from streams.synthetic.lane import SyntheticLane
 from tracker.flow import FlowSettings, OpticalFlow
@@ -117,9 +117,9 @@ def displacement_rows(seeds: int) -> list[dict[str, Any]]:
     return rows
 
 
-def camera_rows(frames: int) -> list[dict[str, Any]]:
+def camera_rows(tools: Tools, frames: int) -> list[dict[str, Any]]:
     """Return how exact the camera's motion is on the shaken stress cases, rendered and halved to 640x360."""
-    stress = load_stress(TOOLS)
+    stress = tools.stress
     corners = np.array([[0, 0], [WIDTH, 0], [0, HEIGHT], [WIDTH, HEIGHT], [WIDTH / 2, HEIGHT / 2]], float)
     rows = []
     for case in SHAKES:
@@ -152,8 +152,9 @@ def main() -> None:
     parser.add_argument("--stress-frames", type=int, default=120, help="frames of each shaken case; 0 leaves them out")
     arguments = parser.parse_args()
     rows = cost_rows(arguments.seeds) + displacement_rows(arguments.seeds)
-    if arguments.stress_frames and (TOOLS / "stress.py").exists():
-        rows += camera_rows(arguments.stress_frames)
+    tools = load_tools() if arguments.stress_frames else None
+    if tools is not None:
+        rows += camera_rows(tools, arguments.stress_frames)
     elif arguments.stress_frames:
         print(f"no stress set under {TOOLS}: its rows are left out")
     write_results("flow", rows)
