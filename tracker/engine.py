@@ -32,8 +32,6 @@ SHORTEST_STEP_S = 1e-3
 #: A detection that costs more than this with every track lies where nothing should be; when this share of them does, it
 #: is time to ask whether all have moved.
 DISPLACED_COST, STRANGE_SHARE = 0.75, 0.4
-#: An object whose velocity strays from its average by less than this share of it moves steadily.
-STEADY_SHARE = 0.25
 #: The first sighting of an object counts as a view of at least this many seconds.
 FIRST_LOOK_S = 0.05
 #: Frames that follow closer than this on one another say the same of what an object is: one of them is read.
@@ -196,8 +194,7 @@ class TrackingEngine:
         if np.count_nonzero(unseen):
             coast_s: Floats | float = settings.coast_s
             if settings.steady_coast_s != settings.coast_s:
-                steady = table.unsteady < STEADY_SHARE * np.hypot(table.drift[0], table.drift[1])
-                coast_s = np.where(steady, settings.steady_coast_s, coast_s)
+                coast_s = np.where(table.moves_evenly(), settings.steady_coast_s, coast_s)
             motion.slow_down(np.where(unseen, np.exp(-dt_s / coast_s), 1.0))
         np.maximum(motion.mean[2:], 1.0, out=motion.mean[2:])
         return squares
@@ -261,20 +258,22 @@ class TrackingEngine:
     ) -> None:
         """Give the tracks the detections `column` (N,) and note that they were seen."""
         table, settings = self.table, self.settings
-        matched: Mask | slice = slice(None) if everyone else column >= 0
+        has_detection: Mask = column >= 0
+        # A slice is served without copying.
+        matched: Mask | slice = slice(None) if everyone else has_detection
         innovation, total = table.motion.update(found.value, found.variance)
         score = seen.scores.take(column)
         if settings.reupdate_s > 0.0:
             self._reupdate(matched, found)
         if settings.reupdate_s > 0.0 or settings.sharpness > 0.0:
-            np.copyto(table.anchor, found.value[:2], where=True if everyone else column >= 0)
+            np.copyto(table.anchor, found.value[:2], where=has_detection)
         if self._liveliness is not None:
             well = (score >= settings.high_score) & (table.state == CONFIRMED)
             self._liveliness.learn(table, innovation, total, well, dt_s)
         if found.renewed is not None:
             which = np.concatenate([np.zeros_like(found.renewed), found.renewed])
-            spread = (settings.size_noise * seen.measured.take(column, axis=1)) ** 2
-            table.motion.renew(which, seen.measured.take(column, axis=1), spread)
+            as_seen = seen.measured.take(column, axis=1)
+            table.motion.renew(which, as_seen, (settings.size_noise * as_seen) ** 2)
         # What was seen in the frame before, too, has nothing to be set back.
         back = np.count_nonzero(table.unseen_s > 1.5 * dt_s) > 0 or bool(np.count_nonzero(table.left_over))
         elapsed_s = table.unseen_s.copy()
@@ -284,10 +283,10 @@ class TrackingEngine:
             table.covered[:] = 0.0 if found.covered is None else found.covered
             table.score[:] = score
         else:
-            table.floats[SIGHTED] *= column < 0
-            table.floats[COUNTED] += self._sighting * (column >= 0)
-            np.copyto(table.covered, 0.0 if found.covered is None else found.covered, where=column >= 0)
-            np.copyto(table.score, score, where=column >= 0)
+            table.floats[SIGHTED] *= ~has_detection
+            table.floats[COUNTED] += self._sighting * has_detection
+            np.copyto(table.covered, 0.0 if found.covered is None else found.covered, where=has_detection)
+            np.copyto(table.score, score, where=has_detection)
         if back or not everyone:
             table.left_over[matched] = 0
             table.companion[matched] = 0

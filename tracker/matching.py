@@ -87,9 +87,8 @@ def _doubt_other_classes(
 ) -> None:
     """Add to `cost` (P,) what speaks against pairs whose detection is of another class than the track shows.
 
-    How much: the part of the posterior that lies neither on the detection's class nor on *unknown*, less what lies so
-    even for the class that is shown. While an object is in view its class is never a gate, since detectors err; out of
-    view it may have been replaced.
+    How much: the part of the posterior that lies neither on the detection's class nor on *unknown*. While an object is
+    in view its class is never a gate, since detectors err; out of view it may have been replaced.
     """
     held = table.held.take(rows)
     classes = seen.class_ids.take(columns)

@@ -24,8 +24,6 @@ from tracker.table import LOST, OCCLUDED, TENTATIVE, Mask, TrackTable
 JUMP = 0.4
 #: Points of an unseen object that differ from its even motion by more than this share of it are not its own.
 OFF_COURSE = 0.5
-#: An object whose velocity strays from its average by less than this share of it moves evenly.
-STEADY_SHARE = 0.25
 
 
 class Sight:
@@ -145,6 +143,6 @@ def _stopped(reading: FlowReading, table: TrackTable, unseen: Mask, dt_s: float,
     expected = table.drift * dt_s
     speed = expected[0] * expected[0] + expected[1] * expected[1]
     moving = speed > (settings.slow * dt_s) ** 2 * table.motion.mean[2] * table.motion.mean[3]
-    moving &= table.unsteady * dt_s < STEADY_SHARE * np.sqrt(speed)
+    moving &= table.moves_evenly()
     off = reading.moved.T - expected
     return np.asarray(unseen & moving & (off[0] * off[0] + off[1] * off[1] > OFF_COURSE**2 * speed))

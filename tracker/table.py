@@ -13,6 +13,9 @@ Mask = NDArray[np.bool_]
 #: Codes of `TrackTable.state`; the names of `core.records.TrackState` in the same order, see `lifecycle.STATES`.
 TENTATIVE, CONFIRMED, OCCLUDED, LOST = range(4)
 
+#: An object whose velocity strays from its average by less than this share of it moves evenly.
+STEADY_SHARE = 0.25
+
 #: Rows of `floats` that grow with every frame, and those that a sighting sets back or adds to.
 CLOCKS, SIGHTED, COUNTED = slice(0, 3), slice(2, 4), slice(4, 6)
 #: Rows that a track takes over from the one that it turns out to continue, and those that add up.
@@ -113,6 +116,10 @@ class TrackTable:
         """Return the boxes (N, 4) xyxy in pixels; of the tracks `columns` (K,) only, if given."""
         mean = self.motion.mean if columns is None else self.motion.mean.take(columns, axis=1)
         return corners(mean[:2], mean[2:])
+
+    def moves_evenly(self) -> Mask:
+        """Return which tracks (N,) move at a velocity that hardly strays from its average, as on a belt."""
+        return np.asarray(self.unsteady < STEADY_SHARE * np.hypot(self.drift[0], self.drift[1]))
 
     def keep(self, columns: Mask) -> None:
         """Drop all tracks that are not marked (N,)."""
