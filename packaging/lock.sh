@@ -4,7 +4,7 @@ set -euo pipefail
 uv=${UV:-.venv/bin/uv}
 compile() { "$uv" pip compile -q --universal --generate-hashes --no-header --no-annotate "$@"; }
 compile pyproject.toml -o requirements.lock
-compile --extra lab --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+compile --extra lab --extra openvino --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
 echo uv==0.13.9 | compile - -o requirements-uv.lock
 if grep -nE 'https?://' requirements*.lock; then
     echo "lock: a URL got into a lock file (above)" >&2
