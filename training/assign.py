@@ -19,6 +19,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+#: Class of a thing whose class is not known (a photo of another menu): it teaches presence and box alone.
+UNKNOWN_CLASS = -1
+#: Class of a thing that is on no menu: all its class scores should be low.
+NO_CLASS = -2
+
 ALPHA = 0.5
 BETA = 4.0
 TOP = 9
@@ -30,7 +35,7 @@ class Truth:
 
     Attributes:
         boxes: (B, M, 4) xyxy, input pixels.
-        classes: (B, M) int64.
+        classes: (B, M) int64; UNKNOWN_CLASS and NO_CLASS as said there.
         wanted: (B, M) bool: objects to find.
         ignored: (B, M) bool: hardly visible objects. Padding is neither.
     """
@@ -89,7 +94,9 @@ def assign(truth: Truth, boxes: Tensor, logits: Tensor, centres: Tensor, strides
 
     overlaps = pairwise_iou(truth.boxes, boxes)  # (B, M, A)
     probability = logits.sigmoid()
-    of_class = probability[..., 1:].transpose(1, 2).gather(1, truth.classes[:, :, None].expand(-1, -1, cells))
+    wanted_class = truth.classes.clamp(min=0)[:, :, None].expand(-1, -1, cells)
+    of_class = probability[..., 1:].transpose(1, 2).gather(1, wanted_class)
+    of_class = torch.where(truth.classes[:, :, None] < 0, torch.ones_like(of_class), of_class)
     sure = (of_class * probability[..., 0][:, None]).clamp(min=1e-6)
     aligned = (sure.pow(ALPHA) * overlaps.pow(BETA) + 1e-12) * candidates
 

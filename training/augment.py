@@ -22,6 +22,22 @@ MIN_VISIBLE = 0.25
 
 
 @dataclass(frozen=True)
+class Look:
+    """How freely pictures may be changed; the default suits a lane whose camera hangs in a fixed place.
+
+    Attributes:
+        zoom: log of the smallest and the largest scale.
+        turns: quarter turns and upside down, for cameras that look straight down from anywhere.
+    """
+
+    zoom: tuple[float, float] = (-0.16, 0.16)
+    turns: bool = False
+
+
+LANE = Look()
+
+
+@dataclass(frozen=True)
 class Sample:
     """One picture on the net's canvas.
 
@@ -46,7 +62,9 @@ def plain_sample(pictures: Pictures, index: int, size: tuple[int, int]) -> Sampl
     return Sample(canvas, pictures.boxes[index], pictures.classes[index], pictures.visible[index] >= MIN_VISIBLE)
 
 
-def varied_sample(pictures: Pictures, index: int, size: tuple[int, int], rng: np.random.Generator) -> Sample:
+def varied_sample(
+    pictures: Pictures, index: int, size: tuple[int, int], rng: np.random.Generator, look: Look = LANE
+) -> Sample:
     """Return picture `index` mirrored, scaled, shifted and recoloured as `rng` says.
 
     Args:
@@ -55,11 +73,14 @@ def varied_sample(pictures: Pictures, index: int, size: tuple[int, int], rng: np
         size: width and height of the canvas. When the picture does not fit in, a part of it is shown, mostly one with
             objects: most of a counter is empty, and a net of convolutions learns as much from the part.
         rng: where all chance comes from.
+        look: how far it may go.
     """
-    image = pictures.image(index)
+    image, boxes = pictures.image(index), pictures.boxes[index]
+    if look.turns:
+        image, boxes = _turned(image, boxes, int(rng.integers(4)))
     height, width = image.shape[:2]
     mirror = rng.random() < 0.5
-    zoom = float(np.exp(rng.uniform(-0.16, 0.16)))
+    zoom = float(np.exp(rng.uniform(*look.zoom)))
     # What lies at `focus` in the picture comes to lie at `spot` on the canvas.
     if width <= size[0] and height <= size[1]:
         spot = np.array([width, height]) / 2
@@ -70,7 +91,7 @@ def varied_sample(pictures: Pictures, index: int, size: tuple[int, int], rng: np
         shown = (width, height)
     else:
         spot = np.array(size) / 2
-        focus, wander = _focus(pictures, index, rng), 0.3 * rng.uniform(-1, 1, 2) * size
+        focus, wander = _focus(boxes, (width, height), rng), 0.3 * rng.uniform(-1, 1, 2) * size
         shown = size
     side = -zoom if mirror else zoom
     start = spot + wander - focus * (side, zoom)
@@ -78,26 +99,38 @@ def varied_sample(pictures: Pictures, index: int, size: tuple[int, int], rng: np
         reach = zoom * np.array([width, height])
         low = np.where([mirror, False], size, size - reach)
         start = np.clip(start, low, low + np.maximum(reach - size, 0))
+        if (reach < size).any():  # a picture that was made small lies anywhere on the canvas
+            start -= rng.uniform(0, 1, 2) * np.maximum(size - reach, 0)
     matrix = np.array([[side, 0.0, start[0]], [0.0, zoom, start[1]]])
     canvas = np.full((size[1], size[0], 3), PAD, dtype=np.uint8)
     canvas[: shown[1], : shown[0]] = cv2.warpAffine(
         _recoloured(image, rng), matrix, shown, flags=cv2.INTER_LINEAR, borderValue=(PAD, PAD, PAD)
     )
-    corners = pictures.boxes[index].reshape(-1, 2, 2) * [side, zoom] + start
-    boxes = np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1).astype(np.float32)
-    cut = np.clip(boxes, 0, [shown[0], shown[1], shown[0], shown[1]]).astype(np.float32)
-    inside = _area(cut) / np.maximum(_area(boxes), 1e-6)
+    corners = boxes.reshape(-1, 2, 2) * [side, zoom] + start
+    moved = np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1).astype(np.float32)
+    cut = np.clip(moved, 0, [shown[0], shown[1], shown[0], shown[1]]).astype(np.float32)
+    inside = _area(cut) / np.maximum(_area(moved), 1e-6)
     wanted = pictures.visible[index] * inside >= MIN_VISIBLE
     kept = _area(cut) > 4.0
     return Sample(canvas, cut[kept], pictures.classes[index][kept], wanted[kept])
 
 
-def _focus(pictures: Pictures, index: int, rng: np.random.Generator) -> NDArray[np.float64]:
+def _turned(
+    image: NDArray[np.uint8], boxes: NDArray[np.float32], quarters: int
+) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """Return a picture and its boxes turned counter-clockwise by quarter turns."""
+    for _ in range(quarters):
+        width = image.shape[1]
+        image = np.rot90(image)
+        # What was at x from the right is now at y from the top.
+        boxes = np.stack([boxes[:, 1], width - boxes[:, 2], boxes[:, 3], width - boxes[:, 0]], axis=1)
+    return np.ascontiguousarray(image), boxes
+
+
+def _focus(boxes: NDArray[np.float32], size: tuple[int, int], rng: np.random.Generator) -> NDArray[np.float64]:
     """Return a point (2,) of the picture: the middle of an object, or now and then any point."""
-    boxes = pictures.boxes[index]
     if len(boxes) == 0 or rng.random() < 0.15:
-        height, width = pictures.image(index).shape[:2]
-        return np.asarray(rng.uniform(0, 1, 2) * (width, height))
+        return np.asarray(rng.uniform(0, 1, 2) * size)
     box = boxes[rng.integers(len(boxes))].astype(np.float64)
     return np.asarray((box[:2] + box[2:]) / 2)
 

@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _train(args: argparse.Namespace) -> int:
     from training.synthetic_set import TRAIN_SEEDS, VALIDATION_SEEDS, load_set, plan, render_set
-    from training.train_traynet import TrainSettings, train
+    from training.train_traynet import Source, TrainSettings, train
 
     if not 1 <= args.rolls <= len(TRAIN_SEEDS) or not 1 <= args.validation_rolls <= len(VALIDATION_SEEDS):
         raise ConfigError("--rolls must be 1..1000 and --validation-rolls 1..50: the seeds are split once and for all")
@@ -75,7 +75,7 @@ def _train(args: argparse.Namespace) -> int:
     if args.render_only:
         return 0
     best = train(
-        load_set(rolls, args.cache),
+        [Source(load_set(rolls, args.cache))],
         load_set(validation, args.cache),
         settings,
         args.out,
@@ -117,7 +117,7 @@ def _version_of(card: Path) -> str:
 
 def _source_of(run_card: Mapping[str, Any]) -> str:
     """Return how weights came to be, from the run.json of their run."""
-    pictures = run_card["data"]["train"]
+    pictures = run_card["data"]["train"][0]
     parts = [
         "traylane train --arch traynet (docs/training.md)",
         f"commit {run_card['git'][:12]}" + (" with changes not yet committed" if run_card["git"].endswith("+") else ""),

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits as bce
 
-from training.assign import Truth, assign
+from training.assign import UNKNOWN_CLASS, Truth, assign
 from training.traynet import decode_boxes
 
 BOX = 5.0
@@ -63,8 +63,9 @@ def detection_loss(raw: Tensor, truth: Truth, cells: Tensor, strides: Tensor) ->
     owner, quality = given.owner[image, cell], given.quality[image, cell]
     missed = (1 - giou(boxes[image, cell], truth.boxes[image, owner])) * quality
     scores = raw[image, cell, 5:]  # (P, C)
-    wanted = torch.zeros_like(scores).scatter_(1, truth.classes[image, owner][:, None], 1.0)
-    confusion = bce(scores, wanted, reduction="none").sum(dim=1) * quality
+    classes = truth.classes[image, owner]
+    wanted = torch.zeros_like(scores).scatter_(1, classes.clamp(min=0)[:, None], (classes >= 0).float()[:, None])
+    confusion = bce(scores, wanted, reduction="none").sum(dim=1) * quality * (classes != UNKNOWN_CLASS)
     return Losses(
         box=BOX * missed.sum() / total_quality,
         objectness=presence.sum() / total_quality,

@@ -32,10 +32,16 @@ from core.records import HAND
 from streams.synthetic.catalogue import DISH_NAMES
 from streams.synthetic.lane import SyntheticLane
 from streams.synthetic.truth import FrameTruth
+from training.assign import NO_CLASS
+from training.randomised import scenes
 
 TRAIN_SEEDS = range(100_000, 101_000)
 VALIDATION_SEEDS = range(200_000, 200_050)
 TEST_SEEDS_FROM = 900_000
+#: Scenes of things that are on no menu (`training/randomised.py`), kept as rolls of this preset.
+RANDOMISED = "randomised"
+RANDOMISED_SEEDS = range(300_000, 300_400)
+RANDOMISED_VALIDATION_SEEDS = range(400_000, 400_020)
 LABELS = (*DISH_NAMES, HAND)
 #: Shares of the presets among the training rolls; medium is what the product is judged by.
 PRESET_SHARES = {"easy": 0.25, "medium": 0.45, "hard": 0.30}
@@ -111,6 +117,11 @@ def plan(seeds: Sequence[int], frames: int, every_s: float = 1.1) -> list[Roll]:
     spots = (np.asarray(seeds, dtype=np.float64) * 0.6180339887498949) % 1.0
     picked = np.minimum(np.searchsorted(edges, spots, side="right"), len(names) - 1)
     return [Roll(seed, names[k], frames, every_s) for seed, k in zip(seeds, picked, strict=True)]
+
+
+def plan_randomised(seeds: Sequence[int], frames: int) -> list[Roll]:
+    """Return rolls of randomised scenes, square and at the net's scale."""
+    return [Roll(seed, RANDOMISED, frames, 0.0, (320, 320), (320, 320)) for seed in seeds]
 
 
 def render_set(
@@ -211,21 +222,41 @@ def _is_there(roll: Roll, folder: Path) -> bool:
     return True
 
 
+@dataclass(frozen=True, eq=False)
+class _Drawn:
+    """One picture before it is kept: image, boxes (N, 4) in its pixels, classes (N,) int16, visible (N,)."""
+
+    image: NDArray[np.uint8]
+    boxes: NDArray[np.float32]
+    classes: NDArray[np.int16]
+    visible: NDArray[np.float32]
+
+
+def _drawn(roll: Roll) -> Iterator[_Drawn]:
+    index_of = {label: i for i, label in enumerate(LABELS)}
+    if roll.preset == RANDOMISED:
+        for scene in itertools.islice(scenes(roll.seed, roll.camera[0]), roll.frames):
+            classes = np.where(scene.hands, index_of[HAND], NO_CLASS).astype(np.int16)
+            yield _Drawn(scene.image, scene.boxes, classes, scene.visible)
+        return
+    for image, truth in sampled(roll.seed, roll.preset, roll.frames, roll.every_s, roll.camera):
+        classes = np.array([index_of[label] for label in truth.labels], dtype=np.int16)
+        yield _Drawn(image, truth.boxes, classes, truth.visible)
+
+
 def _render(job: tuple[Roll, Path]) -> None:
     roll, folder = job
     cv2.setNumThreads(1)
     width, height = roll.camera
-    index_of = {label: i for i, label in enumerate(LABELS)}
     scale = np.array([roll.size[0] / width, roll.size[1] / height] * 2, dtype=np.float32)
     pictures = np.empty((roll.frames, roll.size[1], roll.size[0], 3), dtype=np.uint8)
     boxes, classes, visible, frames = [], [], [], []
-    look = sampled(roll.seed, roll.preset, roll.frames, roll.every_s, roll.camera)
-    for kept, (image, truth) in enumerate(look):
-        cv2.resize(image, roll.size, dst=pictures[kept], interpolation=cv2.INTER_LINEAR)
-        boxes.append(truth.boxes * scale)
-        classes.append(np.array([index_of[label] for label in truth.labels], dtype=np.int16))
-        visible.append(truth.visible.astype(np.float32))
-        frames.append(np.full(len(truth.boxes), kept, dtype=np.int16))
+    for kept, drawn in enumerate(_drawn(roll)):
+        cv2.resize(drawn.image, roll.size, dst=pictures[kept], interpolation=cv2.INTER_LINEAR)
+        boxes.append(drawn.boxes * scale)
+        classes.append(drawn.classes)
+        visible.append(drawn.visible.astype(np.float32))
+        frames.append(np.full(len(drawn.boxes), kept, dtype=np.int16))
     truth_bytes = io.BytesIO()
     np.savez(
         truth_bytes,

@@ -1,4 +1,7 @@
-"""Train TrayNet on the synthetic lane: one linear script over pure functions. Read `train` from top to bottom.
+"""Train TrayNet, the shipped detector: one linear script over pure functions. Read `train` from top to bottom.
+
+It learns from several sources at once, so many of each in every batch: the synthetic lane (its dishes are the classes),
+scenes of things that are on no menu, and photos whose classes are of no interest (`assign.NO_CLASS`, `UNKNOWN_CLASS`).
 
 A run repeats: the pictures, their order and their augmentation depend on the seed and the step alone, so that a run
 that was stopped and resumed from `last.pt` ends with the same weights as one that was not. (With `minutes` the number
@@ -10,7 +13,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +26,8 @@ from torch import nn
 
 from core.errors import ConfigError, ModelError
 from models.suppression import pair_limits, suppress
-from training.augment import collate, plain_sample, varied_sample
+from training.augment import LANE, Look, collate, plain_sample, varied_sample
+from training.card_weights import load_card_weights
 from training.checkpoint import load_checkpoint, load_weights, save_checkpoint
 from training.detection_scores import Found, Wanted, average_precision, class_accuracy, match
 from training.losses import Losses, detection_loss
@@ -35,6 +39,21 @@ from training.traynet import TrayNet, TrayNetShape, decode_boxes, grid
 MIN_SCORE = 0.05
 #: A dish on fewer than this share of the pictures is rare: its pictures come more often.
 COMMON = 0.12
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """Pictures of one kind.
+
+    Attributes:
+        pictures: the set.
+        share: of each batch, relative to the other sources.
+        look: how freely its pictures may be changed.
+    """
+
+    pictures: Pictures
+    share: float = 1.0
+    look: Look = LANE
 
 
 @dataclass(frozen=True)
@@ -87,23 +106,25 @@ class Progress:
 
 
 def train(
-    train_set: Pictures,
+    sources: Sequence[Source],
     validation_set: Pictures,
     settings: TrainSettings,
     out: Path,
     init: Path | None = None,
     resume: bool = False,
     on_round: Callable[[Mapping[str, Any]], None] = lambda line: None,
+    item_set: Pictures | None = None,
 ) -> Path:
     """Train and return the path of the best weights.
 
     Args:
-        train_set: pictures to learn from.
+        sources: pictures to learn from; all have the same labels.
         validation_set: pictures to choose by; same labels.
         settings: the run.
         out: folder that gets metrics.jsonl, run.json, last.pt and best.pt.
-        init: checkpoint whose weights to start from.
+        init: checkpoint, or model card (shipped or a path), whose weights to start from.
         resume: go on from `out`/last.pt.
+        item_set: more pictures to choose by, of things without a class: the item head is to find them.
         on_round: is given each line of metrics.jsonl.
 
     Raises:
@@ -114,20 +135,24 @@ def train(
     cv2.setNumThreads(1)
     torch.manual_seed(settings.seed)
     out.mkdir(parents=True, exist_ok=True)
-    shape = TrayNetShape(classes=len(train_set.labels))
+    labels = validation_set.labels
+    shape = TrayNetShape(classes=len(labels))
     net: TrayNet = TrayNet(shape).to(memory_format=torch.channels_last)
-    if init is not None:
-        load_weights(net, train_set.labels, init)
+    if init is not None and init.suffix == ".pt":
+        load_weights(net, labels, init)
+    elif init is not None:
+        load_card_weights(net, labels, str(init), settings.size, sources[0].pictures)
     mean_net = TrayNet(shape)
     mean_net.load_state_dict(net.state_dict())
     optimiser = make_optimiser(net, settings)
     progress = Progress(planned_steps=settings.steps or settings.round_steps)
     if resume:
-        load_checkpoint(out / "last.pt", net, mean_net, optimiser, progress, train_set.labels)
+        load_checkpoint(out / "last.pt", net, mean_net, optimiser, progress, labels)
     else:
         (out / "metrics.jsonl").unlink(missing_ok=True)
-    write_run_card(out, settings, asdict(shape), train_set, validation_set, init)
-    row = balanced(train_set)  # (R,) pictures, those with rare dishes more than once
+    write_run_card(out, settings, asdict(shape), [source.pictures for source in sources], validation_set, init)
+    rows = [balanced(source.pictures) for source in sources]  # (R,) pictures, those with rare dishes more than once
+    counts = dealt(settings.batch, [source.share for source in sources])
     grids = {size: grid(size[1], size[0]) for size in (settings.size, settings.part)}  # (A, 2), (A,)
 
     started_s = time.monotonic() - progress.spent_s
@@ -137,13 +162,17 @@ def train(
         net.train()
         for step in range(first, last):
             size = settings.size if step % settings.whole_every == 0 else settings.part
-            picked = batch_at(step, row, settings)
-            images, truth = collate([varied_sample(train_set, i, size, rng) for i, rng in picked])
+            samples, where = [], []
+            for number, source in enumerate(sources):
+                for i, rng in batch_at(step, rows[number], counts[number], (settings.seed, number)):
+                    samples.append(varied_sample(source.pictures, i, size, rng, source.look))
+                    where.append((number, *source.pictures.where[i].tolist()))
+            images, truth = collate(samples)
             for group in optimiser.param_groups:
                 group["lr"] = rate_at(step / progress.planned_steps, settings)
             raw = net(images.contiguous(memory_format=torch.channels_last))  # (B, A, 5 + C)
             losses = detection_loss(raw, truth, *grids[size])
-            _check_finite(losses, step, [train_set.where[i].tolist() for i, _ in picked])
+            _check_finite(losses, step, where)
             optimiser.zero_grad(set_to_none=True)
             losses.total.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(net.parameters(), settings.clip_norm)
@@ -155,6 +184,8 @@ def train(
             progress.planned_steps = steps_that_fit(progress, settings)
 
         scores = validate(mean_net, validation_set, settings.size)
+        if item_set is not None:
+            scores |= validate_items(mean_net, item_set)
         box, objectness, classes = (sums / (last - first)).round(5).tolist()
         line = {
             "epoch": math.ceil(last / settings.round_steps),
@@ -168,12 +199,12 @@ def train(
             "loss_cls": classes,
             **scores,
         }
-        chosen_by = scores["ap50"] * scores["class_accuracy"]
+        chosen_by = scores["ap50"] * scores["class_accuracy"] * scores.get("item_recall20", 1.0)
         better = chosen_by > progress.best
         progress.best = max(progress.best, chosen_by)
         if better:
-            save_checkpoint(out / "best.pt", net, mean_net, None, progress, train_set.labels)
-        save_checkpoint(out / "last.pt", net, mean_net, optimiser, progress, train_set.labels)
+            save_checkpoint(out / "best.pt", net, mean_net, None, progress, labels)
+        save_checkpoint(out / "last.pt", net, mean_net, optimiser, progress, labels)
         with (out / "metrics.jsonl").open("a", encoding="utf-8") as log:
             log.write(json.dumps(line) + "\n")
         on_round(line)
@@ -196,7 +227,7 @@ def balanced(pictures: Pictures) -> NDArray[np.int64]:
     """
     holds = np.zeros((len(pictures), len(pictures.labels)), dtype=bool)
     for i, classes in enumerate(pictures.classes):
-        holds[i, classes] = True
+        holds[i, classes[classes >= 0]] = True
     times = np.clip(np.sqrt(COMMON / np.maximum(holds.mean(axis=0), 1e-6)), 1.0, 3.0)
     wanted = np.where(holds, times, 1.0).max(axis=1)
     # 1.6 times means once for all and twice for six in ten, evenly spread.
@@ -204,18 +235,35 @@ def balanced(pictures: Pictures) -> NDArray[np.int64]:
     return np.repeat(np.arange(len(pictures)), np.floor(wanted + spread).astype(np.int64))
 
 
-def batch_at(step: int, row: NDArray[np.int64], settings: TrainSettings) -> list[tuple[int, np.random.Generator]]:
-    """Return the picture and the generator of each sample of a step.
+def dealt(batch: int, shares: Sequence[float]) -> list[int]:
+    """Return how many of a batch each source gives, at least one of each.
+
+    >>> dealt(16, [10.0, 5.0, 1.0]), dealt(8, [0.9, 0.05])
+    ([10, 5, 1], [7, 1])
+    """
+    wanted = np.array(shares) * batch / sum(shares)
+    counts = np.maximum(np.floor(wanted).astype(int), 1)
+    while counts.sum() < batch:
+        counts[int((wanted - counts).argmax())] += 1
+    while counts.sum() > batch:
+        counts[int((counts - wanted).argmax())] -= 1
+    return [int(count) for count in counts]
+
+
+def batch_at(
+    step: int, row: NDArray[np.int64], batch: int, key: tuple[int, int]
+) -> list[tuple[int, np.random.Generator]]:
+    """Return the picture and the generator of each of a source's samples of a step.
 
     The pictures are an endless series of shuffles of `row`; the place in it follows from the step, so that nothing else
-    needs saving for a resume.
+    needs saving for a resume. `key` is the run's seed and the source's number.
     """
-    count = len(row)
-    places = range(step * settings.batch, (step + 1) * settings.batch)
+    count, (seed, number) = len(row), key
+    places = range(step * batch, (step + 1) * batch)
     laps = {place // count for place in places}
-    shuffles = {lap: np.random.default_rng([settings.seed, 0, lap]).permutation(row) for lap in laps}
+    shuffles = {lap: np.random.default_rng([seed, 2 * number, lap]).permutation(row) for lap in laps}
     return [
-        (int(shuffles[place // count][place % count]), np.random.default_rng([settings.seed, 1, place]))
+        (int(shuffles[place // count][place % count]), np.random.default_rng([seed, 2 * number + 1, place]))
         for place in places
     ]
 
@@ -268,6 +316,31 @@ def validate(net: TrayNet, pictures: Pictures, size: tuple[int, int], batch: int
     return {name: round(value, 5) for name, value in scores_by_name.items()}
 
 
+@torch.no_grad()
+def validate_items(net: TrayNet, pictures: Pictures, most: int = 20) -> dict[str, float]:
+    """Return AP50 and recall of the `most` best boxes a picture, by the item head alone: classes do not count."""
+    net.eval()
+    outcomes, found, wanted = [], 0, 0
+    for index in range(len(pictures)):
+        height, width = pictures.image(index).shape[:2]
+        size = (-(-width // 32) * 32, -(-height // 32) * 32)
+        sample = plain_sample(pictures, index, size)
+        cells, strides = grid(size[1], size[0])
+        raw = net(collate([sample])[0])
+        boxes, scores = decode_boxes(raw, cells, strides)[0].numpy(), raw[0, :, 4].sigmoid().numpy()
+        at = np.flatnonzero(scores > MIN_SCORE / 5)
+        at = at[np.argsort(-scores[at], kind="stable")][:300]
+        at = at[suppress(boxes[at], np.full((len(at), len(at)), 0.6, dtype=np.float32))][:most]
+        truth = Wanted(sample.boxes, sample.classes, sample.wanted)
+        outcome = match(Found(boxes[at], scores[at], np.zeros(len(at), dtype=np.int64)), truth)
+        outcomes.append(outcome)
+        found, wanted = found + int(outcome.hits.sum()), wanted + outcome.truths
+    return {
+        "item_ap50": round(average_precision(outcomes) or 0.0, 5),
+        f"item_recall{most}": round(found / max(wanted, 1), 5),
+    }
+
+
 def _suppressed(boxes: NDArray[np.float32], scores: NDArray[np.float32], limits: NDArray[np.float32]) -> Found:
     """Return what the product's suppression leaves of the cells (A, 4) and (A, 1 + C)."""
     classes = scores[:, 1:].argmax(axis=1)
@@ -282,6 +355,6 @@ def _check_finite(losses: Losses, step: int, pictures: list[Any]) -> None:
     if not bool(torch.isfinite(losses.total)):
         parts = f"box {losses.box.item()}, objectness {losses.objectness.item()}, classes {losses.classes.item()}"
         raise ModelError(
-            f"step {step}: the loss is not finite ({parts}); its batch holds (roll, frame) {pictures}; "
+            f"step {step}: the loss is not finite ({parts}); its batch holds (source, roll, frame) {pictures}; "
             "lower --rate, or look at these pictures"
         )

@@ -17,7 +17,7 @@ from training import command, export, train_traynet
 from training.augment import plain_sample, varied_sample
 from training.checkpoint import load_weights, net_of
 from training.synthetic_set import PRESET_SHARES, Pictures, plan
-from training.train_traynet import TrainSettings, balanced, batch_at, rate_at, train
+from training.train_traynet import Source, TrainSettings, balanced, batch_at, rate_at, train
 from training.traynet import TrayNet, TrayNetShape
 
 COLOURS = np.array([[230, 30, 30], [30, 230, 30], [30, 30, 230]], dtype=np.uint8)
@@ -65,7 +65,7 @@ def weights_of(path: Path) -> dict[str, torch.Tensor]:
 def test_the_loss_falls_and_the_run_leaves_its_files(tmp_path: Path) -> None:
     settings = TrainSettings(seed=1, steps=40, batch=8, size=SIZE, part=(64, 64), round_steps=10, threads=1, rate=3e-3)
     lines: list[Mapping[str, Any]] = []
-    best = train(blocks(64, 1), blocks(8, 2), settings, tmp_path, on_round=lines.append)
+    best = train([Source(blocks(64, 1))], blocks(8, 2), settings, tmp_path, on_round=lines.append)
     assert len(lines) == 4
     assert lines[-1]["loss"] < 0.6 * lines[0]["loss"]
     logged = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
@@ -74,7 +74,7 @@ def test_the_loss_falls_and_the_run_leaves_its_files(tmp_path: Path) -> None:
     assert card["seed"] == 1
     assert card["threads"] == 1
     assert card["parameters"]["steps"] == 40
-    assert card["data"]["train"]["pictures"] == 64
+    assert card["data"]["train"][0]["pictures"] == 64
     assert best == tmp_path / "best.pt"
     assert net_of(best)[1] == ("red", "green", "blue")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["best.pt", "last.pt", "metrics.jsonl", "run.json"]
@@ -82,14 +82,14 @@ def test_the_loss_falls_and_the_run_leaves_its_files(tmp_path: Path) -> None:
 
 def test_a_resumed_run_equals_the_undisturbed_one(tmp_path: Path) -> None:
     pictures, validation = blocks(12, 1), blocks(4, 2)
-    train(pictures, validation, TINY, tmp_path / "whole")
+    train([Source(pictures)], validation, TINY, tmp_path / "whole")
 
     def cut(line: Mapping[str, Any]) -> None:
         raise Stopped
 
     with pytest.raises(Stopped):
-        train(pictures, validation, TINY, tmp_path / "cut", on_round=cut)
-    train(pictures, validation, TINY, tmp_path / "cut", resume=True)
+        train([Source(pictures)], validation, TINY, tmp_path / "cut", on_round=cut)
+    train([Source(pictures)], validation, TINY, tmp_path / "cut", resume=True)
     whole, again = weights_of(tmp_path / "whole" / "last.pt"), weights_of(tmp_path / "cut" / "last.pt")
     assert all(torch.equal(whole[name], again[name]) for name in whole)
 
@@ -110,7 +110,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_batch(
 
     monkeypatch.setattr(train_traynet, "detection_loss", broken)
     with pytest.raises(ModelError, match=r"step 0: the loss is not finite .* batch holds \(roll, frame\) \[\[0, "):
-        train(blocks(12, 1), blocks(4, 2), TINY, tmp_path)
+        train([Source(blocks(12, 1))], blocks(4, 2), TINY, tmp_path)
     assert not (tmp_path / "best.pt").exists()
 
 
@@ -132,7 +132,10 @@ def test_the_rate_climbs_then_falls() -> None:
 def test_every_lap_shows_each_picture_once_in_another_order() -> None:
     settings = TrainSettings(batch=4)
     row = np.arange(12)
-    laps = [[index for step in range(3) for index, _ in batch_at(3 * lap + step, row, settings)] for lap in range(2)]
+    laps = [
+        [index for step in range(3) for index, _ in batch_at(3 * lap + step, row, settings.batch, (settings.seed, 0))]
+        for lap in range(2)
+    ]
     assert sorted(laps[0]) == sorted(laps[1]) == list(range(12))
     assert laps[0] != laps[1]
 
@@ -175,7 +178,7 @@ def test_presets_are_dealt_in_their_shares_and_always_alike() -> None:
 def test_the_export_matches_the_net_and_its_card(tmp_path: Path) -> None:
     from models.card import load_card
 
-    train(blocks(12, 1), blocks(4, 2), TINY, tmp_path)
+    train([Source(blocks(12, 1))], blocks(4, 2), TINY, tmp_path)
     card_path = tmp_path / "shipped" / "traynet@7.yaml"
     export.export(tmp_path / "best.pt", card_path, "7", SIZE, {"ap50": 0.5}, "a test")
     card = load_card(str(card_path))
@@ -190,7 +193,7 @@ def test_the_export_matches_the_net_and_its_card(tmp_path: Path) -> None:
 
 
 def test_weights_of_other_classes_are_refused(tmp_path: Path) -> None:
-    train(blocks(12, 1), blocks(4, 2), TINY, tmp_path)
+    train([Source(blocks(12, 1))], blocks(4, 2), TINY, tmp_path)
     with pytest.raises(ConfigError, match="classes differ from the pictures' \\(blue, violet\\)"):
         load_weights(TrayNet(TrayNetShape(classes=3)), ("red", "green", "violet"), tmp_path / "best.pt")
     with pytest.raises(ModelNotFound, match="no such checkpoint"):
