@@ -144,7 +144,7 @@ def _objects(root: Element, file: Path) -> Iterator[RawBox]:
 
 def _from_zero(value: float) -> float:
     """Return a coordinate that counts from 1 as one from 0; a 0, of tools that count from 0 anyway, stays."""
-    return value - 1 if value >= 1 or value < 0 else 0.0
+    return 0.0 if 0 <= value < 1 else value - 1
 
 
 def _number(corners: Element, tag: str, file: Path) -> float:
