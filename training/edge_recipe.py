@@ -1,0 +1,140 @@
+"""The recipe of the shipped detector, from its parent's weights to the card: `traylane train --edge`.
+
+    1  synthetic    the synthetic lane (its dishes are the classes) and scenes of things on no menu
+    2  photos       the same, and photos of real counters, class-agnostic; a fixed fifth of each set is kept aside
+
+The second stage starts from the first one's weights. Both are kept: what stage 1 finds on real photos says how far
+renders alone carry, and its weights are the start for a real counter's own pictures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dataset.reading import read_set
+from dataset.splits import leave_out
+from training.augment import Look
+from training.photos import photo_pictures
+from training.synthetic_set import (
+    RANDOMISED_SEEDS,
+    RANDOMISED_VALIDATION_SEEDS,
+    TRAIN_SEEDS,
+    VALIDATION_SEEDS,
+    load_set,
+    plan,
+    plan_randomised,
+    render_set,
+)
+from training.train_traynet import Source, TrainSettings, train
+
+#: A camera straight above things of any size, from any side.
+ANYWHERE = Look(zoom=(-0.75, 0.2), turns=True)
+PHOTOS = Look(zoom=(-0.5, 0.3), turns=True)
+
+OnRound = Callable[[Mapping[str, Any]], None]
+
+
+@dataclass(frozen=True)
+class EdgeRecipe:
+    """What the recipe depends on; the defaults made the shipped model.
+
+    Attributes:
+        init: card (or checkpoint) to start from.
+        lanes: rolls of the synthetic lane, `lane_frames` pictures each.
+        scenes: rolls of randomised scenes, `scene_frames` pictures each.
+        steps: optimiser steps of stage 1.
+        photo_steps: optimiser steps of stage 2.
+        rate: peak learning rate of stage 1.
+        photo_rate: peak learning rate of stage 2.
+    """
+
+    init: Path = Path("traynet@1")
+    lanes: int = 400
+    lane_frames: int = 24
+    scenes: int = 80
+    scene_frames: int = 50
+    validation_lanes: int = 24
+    validation_scenes: int = 4
+    steps: int = 4500
+    photo_steps: int = 1500
+    rate: float = 1.2e-3
+    photo_rate: float = 6e-4
+    round_steps: int = 450
+    batch: int = 16
+    seed: int = 1
+    threads: int = 2
+
+
+def make_edge_detector(
+    recipe: EdgeRecipe,
+    out: Path,
+    cache: Path,
+    photos: Sequence[Path],
+    on_roll: Callable[[int, int], None] = lambda done, of: None,
+    on_round: OnRound = lambda line: None,
+) -> list[Path]:
+    """Run the stages and return the best weights of each.
+
+    Args:
+        recipe: what is done.
+        out: gets a folder for each stage; a stage that was stopped goes on where it was.
+        cache: where rendered pictures are kept.
+        photos: folders of labelled photos (COCO, VOC or YOLO); none leaves stage 2 out.
+        on_roll: is told how many rolls are rendered, of how many.
+        on_round: is given each line of the stages' metrics.jsonl.
+
+    Raises:
+        DataError: photos cannot be read.
+    """
+    lanes = plan(TRAIN_SEEDS[: recipe.lanes], recipe.lane_frames)
+    validation = plan(VALIDATION_SEEDS[: recipe.validation_lanes], 12, every_s=1.7)
+    scenes = plan_randomised(RANDOMISED_SEEDS[: recipe.scenes], recipe.scene_frames)
+    scene_validation = plan_randomised(RANDOMISED_VALIDATION_SEEDS[: recipe.validation_scenes], recipe.scene_frames)
+    real = [leave_out(read_set(path))[0] for path in photos]  # before hours of work: photos may be wrong
+    render_set([*lanes, *validation, *scenes, *scene_validation], cache, processes=recipe.threads, on_roll=on_roll)
+    lane_set, scene_set = load_set(lanes, cache), load_set(scenes, cache)
+    validation_set, item_set = load_set(validation, cache), load_set(scene_validation, cache)
+
+    def stage(name: str, sources: Sequence[Source], steps: int, rate: float, init: Path) -> Path:
+        settings = TrainSettings(
+            seed=recipe.seed,
+            steps=steps,
+            batch=recipe.batch,
+            part=(192, 160),
+            round_steps=recipe.round_steps,
+            rate=rate,
+            threads=recipe.threads,
+        )
+        resume = (out / name / "last.pt").is_file()
+        return train(
+            sources,
+            validation_set,
+            settings,
+            out / name,
+            init=init,
+            resume=resume,
+            on_round=on_round,
+            item_set=item_set,
+        )
+
+    first = stage(
+        "synthetic",
+        [Source(lane_set, 9), Source(scene_set, 7, ANYWHERE)],
+        recipe.steps,
+        recipe.rate,
+        recipe.init,
+    )
+    if not photos:
+        return [first]
+    shots = [Source(photo_pictures(one, lane_set.labels), 4 / len(real), PHOTOS) for one in real]
+    second = stage(
+        "photos",
+        [Source(lane_set, 8), Source(scene_set, 4, ANYWHERE), *shots],
+        recipe.photo_steps,
+        recipe.photo_rate,
+        first,
+    )
+    return [first, second]
