@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, field_validator
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional
@@ -54,6 +54,13 @@ class AugmentSettings(Settings):
     paste: float = Field(default=0.0, ge=0, le=1, description="Chance of objects of other pictures on free places")
     paste_most: int = Field(default=3, ge=1, le=20, description="At most so many objects are pasted")
     min_visible: float = Field(default=0.25, ge=0, le=1, description="Less of an object than this is ignored")
+
+    @field_validator("zoom")
+    @classmethod
+    def _zoom_is_a_range(cls, zoom: tuple[float, float]) -> tuple[float, float]:
+        if not 0 < zoom[0] <= zoom[1]:
+            raise ValueError(f"zoom must be smallest and largest scale, both above 0, got {list(zoom)}")
+        return zoom
 
     @classmethod
     def preset(cls, strength: Strength) -> AugmentSettings:
@@ -227,9 +234,13 @@ def _through_lens(picture: Picture, settings: AugmentSettings, rng: np.random.Ge
         image = v2.GaussianBlur(5, sigma=(0.4, 1.6))(image) if unsharp else _smeared(image, rng)
     if rng.random() < settings.noise:
         image = v2.GaussianNoise(sigma=float(rng.uniform(0.01, 0.05)))(image)
+    picture = _with_pixels(picture, image)
     if rng.random() < settings.jpeg:
-        image = v2.JPEG((35, 90))(image)
-    return _with_pixels(picture, image)
+        # Not torchvision's: its encoders are on their way out.
+        _, encoded = cv2.imencode(".jpg", picture.image, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(35, 91))])
+        decoded = cv2.imdecode(encoded, cv2.IMREAD_COLOR)
+        picture = _with_pixels(picture, torch.from_numpy(decoded).permute(2, 0, 1))
+    return picture
 
 
 def _with_pixels(picture: Picture, image: torch.Tensor) -> Picture:
