@@ -240,7 +240,7 @@ def test_scaling_to_the_same_size_is_free() -> None:
 def test_unknown_and_wild_settings_are_refused() -> None:
     with pytest.raises(ValidationError, match="mirror"):
         AugmentSettings(mirror=1.5)
-    with pytest.raises(ValidationError, match="miror"):
-        AugmentSettings.model_validate({"miror": 0.5})
+    with pytest.raises(ValidationError, match="mirrors"):
+        AugmentSettings.model_validate({"mirrors": 0.5})
     with pytest.raises(ValidationError, match="zoom"):
         AugmentSettings(zoom=(1.4, 0.7))
