@@ -250,14 +250,14 @@ def _with_pixels(picture: Picture, image: torch.Tensor) -> Picture:
 
 
 def _shaded(pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Darken towards one side, as a lamp or a person beside the counter does."""
+    """Darken towards one side and brighten towards the other, as a lamp or a person beside the counter does."""
     height, width = pixels.shape[:2]
     angle, depth = rng.uniform(0, 2 * np.pi), rng.uniform(0.15, 0.5)
     across = np.linspace(-1, 1, width, dtype=np.float32) * np.float32(np.cos(angle))
     down = np.linspace(-1, 1, height, dtype=np.float32) * np.float32(np.sin(angle))
     slope = 4 * (across[None, :] + down[:, None] - np.float32(rng.uniform(-0.5, 0.5)))
-    light = 1 - np.float32(depth) / (1 + np.exp(-slope))
-    return np.asarray(pixels * light[:, :, None], dtype=np.uint8)
+    light = 1 + np.float32(depth) * (np.float32(0.5) - 1 / (1 + np.exp(-slope)))
+    return np.clip(pixels * light[:, :, None], 0, 255).astype(np.uint8)
 
 
 def _smeared(image: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
