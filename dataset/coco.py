@@ -191,7 +191,7 @@ class _Pictures:
         bases = [source.parent, source.parent / "images"]
         for base in (self._root / "images", self._root / "data", self._root):
             bases += [base / split, base] if split else [base]
-        found = next((base / name for base in bases if (base / name).is_file()), None)
+        found = next((base / name for base in bases if _is_file(base / name)), None)
         if found is None and self._times[Path(name).name] == 1:
             found = self._by_name[Path(name).name]
         if found is None:
@@ -205,6 +205,13 @@ class _Pictures:
         for file in self._files:
             if file.resolve() not in self._taken:
                 builder.warn(file, "no annotation file speaks of this picture: left out")
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that is longer than the file system allows
+        return False
 
 
 def _split_of(file: Path, root: Path) -> str:

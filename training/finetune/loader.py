@@ -49,7 +49,7 @@ class LoaderSettings(Settings):
     place: Place = Field(default="topleft", description="Where a picture lies in `size`; stretch changes its shape")
     workers: int = Field(default=0, ge=0, description="Processes that make batches ahead; 0 makes them in this one")
     ahead: int = Field(default=2, ge=1, description="Batches that each worker makes ahead")
-    timeout_s: float = Field(default=120.0, gt=0, description="A batch that takes longer stops the run")
+    timeout_s: float = Field(default=300.0, gt=0, description="A batch that takes longer stops the run")
 
 
 @dataclass(frozen=True, eq=False)

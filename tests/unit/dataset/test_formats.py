@@ -76,6 +76,7 @@ def test_coco_pictures_in_folders_and_not_spoken_of(tmp_path: Path) -> None:
         ({"images": [IMAGE, IMAGE]}, "image id 1 stands there twice"),
         ({"images": [IMAGE, IMAGE | {"id": 2}]}, "is annotated twice"),
         ({"images": [{"id": 1}]}, "image id 1 has no file_name"),
+        ({"images": [{"id": 1, "file_name": "a" * 400}]}, "picture 'a+' is missing"),
         ({"images": [IMAGE | {"width": "wide"}]}, "image id 1: width must be a whole number, got 'wide'"),
         ({"categories": [{"id": 1, "name": "a"}, {"id": 2, "name": "a"}]}, r"category 'a' \(id 2\) stands there twice"),
         ({"categories": [{"id": 1}]}, "category id 1 has no name"),

@@ -77,7 +77,7 @@ def made_up_coco() -> dict[str, Any]:
     }
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(spot=SPOTS, junk=JUNK, row=st.integers(0, 1))
 def test_coco_rubbish(spot: tuple[str, str | None, int | None], junk: object, row: int) -> None:
     content = made_up_coco()
@@ -105,7 +105,7 @@ def test_json_that_python_cannot_parse(content: bytes) -> None:
     read_or_refuse({"x.json": content}, "coco")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(lines=st.lists(st.lists(FIELDS, max_size=8), max_size=4), raw=st.binary(max_size=6))
 def test_yolo_rubbish(lines: list[list[object]], raw: bytes) -> None:
     text = "\n".join(" ".join(str(field) for field in line) for line in lines).encode()
@@ -113,13 +113,13 @@ def test_yolo_rubbish(lines: list[list[object]], raw: bytes) -> None:
         read_or_refuse({"a.txt": content, "classes.txt": b"soup\nrice\n"}, "yolo")
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(st.binary(max_size=30), st.sampled_from(["data.yaml", "obj.names", "classes.txt"]))
 def test_rubbish_lists_of_classes(content: bytes, name: str) -> None:
     read_or_refuse({"a.txt": b"0 0.5 0.5 0.5 0.5\n", name: content}, "yolo")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(corner=JUNK, size=JUNK, cut=st.integers(0, 300), flipped=st.integers(0, 255))
 def test_voc_rubbish(corner: object, size: object, cut: int, flipped: int) -> None:
     text = voc_xml("a.png", None, [("soup", (corner, 1, 30, 40), 0)])
@@ -131,7 +131,7 @@ def test_voc_rubbish(corner: object, size: object, cut: int, flipped: int) -> No
 
 
 @pytest.mark.parametrize("ending", [".jpg", ".png", ".bmp"])
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(changes=st.lists(st.tuples(st.integers(0, 400), st.integers(0, 255)), min_size=1, max_size=6))
 def test_pictures_with_flipped_bytes(ending: str, changes: list[tuple[int, int]]) -> None:
     folder = Path(tempfile.mkdtemp())

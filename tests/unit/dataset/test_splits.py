@@ -49,7 +49,7 @@ def names(part: DetectionSet) -> set[str]:
     return {s.sha256 for s in part.samples}
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(order=st.permutations(range(60)), salt=st.text(max_size=5), added=st.integers(0, 20))
 def test_order_and_added_pictures_move_nobody(sixty: list[Sample], order: list[int], salt: str, added: int) -> None:
     few = split(as_set(sixty[: 60 - added]), {"train": 0.7, "test": 0.3}, salt)

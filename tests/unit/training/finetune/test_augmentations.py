@@ -92,7 +92,7 @@ def test_light_and_lens_leave_boxes_alone(seed: int) -> None:
     assert not np.array_equal(after.image, before.image)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(seed=seeds)
 def test_a_mosaic_holds_what_its_parts_show(seed: int) -> None:
     """Four pictures with one class each: a class's boxes are then its colour's."""
@@ -118,7 +118,7 @@ def test_a_part_of_a_mosaic_keeps_its_shape() -> None:
                 assert sides[0] == pytest.approx(sides[1], rel=0.15)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(seed=seeds)
 def test_pasted_objects_lie_in_their_boxes(seed: int) -> None:
     rng = np.random.default_rng(seed)
