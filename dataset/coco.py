@@ -19,6 +19,8 @@ from dataset.building import RawBox, SetBuilder
 from dataset.images import is_picture
 from dataset.layout import SPLIT_NAMES, head_of
 
+#: Larger numbers are no pixels; a NaN passes here and is refused with its box.
+_LARGEST = 1e9
 _HEAD_WORDS = ('"images"', '"annotations"', '"categories"', '"licenses"', '"info"')
 
 
@@ -81,6 +83,8 @@ class _File:
             raise FormatError(str(path), f"not valid JSON: {err.msg}; export it again", err.lineno) from err
         except UnicodeDecodeError as err:
             raise FormatError(str(path), f"not UTF-8 text at byte {err.start}; save the file as UTF-8") from err
+        except (ValueError, RecursionError) as err:  # numbers of thousands of digits, brackets without end
+            raise FormatError(str(path), f"not usable JSON: {err}; export it again") from err
         except OSError as err:
             raise FormatError(str(path), f"cannot read the annotations: {err.strerror}") from err
         if not isinstance(content, dict):
@@ -105,9 +109,9 @@ def _labels_of(file: _File, warnings: list[str]) -> dict[int, str]:
         if number in names or name.strip() in names.values():
             raise FormatError(str(file.path), f"category {name!r} (id {number}) stands there twice; keep one")
         names[number] = name.strip()
-    parents = {row.get("supercategory") for row in file.categories if row.get("id") != 0}
-    used = {row.get("category_id") for row in file.annotations}
-    if 0 in names and 0 not in used and names[0] in parents:
+    parents = [row.get("supercategory") for row in file.categories if row.get("id") != 0]
+    used = any(row.get("category_id") == 0 for row in file.annotations)
+    if 0 in names and not used and names[0] in parents:
         warnings.append(f"{file.path.name}: category 0 {names[0]!r} is only a heading: left out")
         del names[0]
     return names
@@ -187,7 +191,7 @@ class _Pictures:
         bases = [source.parent, source.parent / "images"]
         for base in (self._root / "images", self._root / "data", self._root):
             bases += [base / split, base] if split else [base]
-        found = next((base / name for base in bases if (base / name).is_file()), None)
+        found = next((base / name for base in bases if _is_file(base / name)), None)
         if found is None and self._times[Path(name).name] == 1:
             found = self._by_name[Path(name).name]
         if found is None:
@@ -201,6 +205,13 @@ class _Pictures:
         for file in self._files:
             if file.resolve() not in self._taken:
                 builder.warn(file, "no annotation file speaks of this picture: left out")
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that is longer than the file system allows
+        return False
 
 
 def _split_of(file: Path, root: Path) -> str:
@@ -225,4 +236,6 @@ def _integer(value: Any, path: Path, what: str) -> int:
 def _number(value: Any, path: Path, what: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise FormatError(str(path), f"{what} must hold numbers, got {value!r}")
+    if abs(value) > _LARGEST:
+        raise FormatError(str(path), f"{what} holds a number that no picture reaches; correct or remove it")
     return float(value)

@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, field_validator
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional
@@ -55,6 +55,13 @@ class AugmentSettings(Settings):
     paste_most: int = Field(default=3, ge=1, le=20, description="At most so many objects are pasted")
     min_visible: float = Field(default=0.25, ge=0, le=1, description="Less of an object than this is ignored")
 
+    @field_validator("zoom")
+    @classmethod
+    def _zoom_is_a_range(cls, zoom: tuple[float, float]) -> tuple[float, float]:
+        if not 0 < zoom[0] <= zoom[1]:
+            raise ValueError(f"zoom must be smallest and largest scale, both above 0, got {list(zoom)}")
+        return zoom
+
     @classmethod
     def preset(cls, strength: Strength) -> AugmentSettings:
         """Return the settings of a strength.
@@ -65,6 +72,8 @@ class AugmentSettings(Settings):
         return cls.model_validate(_PRESETS[strength])
 
 
+#: Ratio of sides from which on a picture is wide.
+_WIDE = 1.4
 _LIGHT: dict[str, object] = {
     "mirror": 0.5,
     "tone": 0.5,
@@ -190,7 +199,10 @@ def _moved(picture: Picture, settings: AugmentSettings) -> Picture:
 
 
 class _QuarterTurn:
-    """Turns picture and boxes by 90, 180 or 270 degrees, and the canvas with them."""
+    """Turns picture and boxes by 90, 180 or 270 degrees, and the canvas with them.
+
+    Of a wide picture only a square is turned on its side: upright it would be small in a net's wide input.
+    """
 
     def __init__(self, angle: int) -> None:
         self._angle = angle
@@ -198,6 +210,12 @@ class _QuarterTurn:
     def __call__(
         self, image: tv_tensors.Image, boxes: tv_tensors.BoundingBoxes
     ) -> tuple[tv_tensors.Image, tv_tensors.BoundingBoxes]:
+        height, width = int(image.shape[-2]), int(image.shape[-1])
+        if self._angle != 180 and max(width, height) > _WIDE * min(width, height):
+            side = min(width, height)
+            top, left = (int(_chance() * (length - side + 1)) for length in (height, width))
+            image = functional.crop(image, top, left, side, side)
+            boxes = functional.crop(boxes, top, left, side, side)
         image = functional.rotate(image, self._angle, expand=True)
         boxes = functional.rotate(boxes, self._angle, expand=True)
         # torchvision leaves the canvas as it was where there is no box.
@@ -227,9 +245,13 @@ def _through_lens(picture: Picture, settings: AugmentSettings, rng: np.random.Ge
         image = v2.GaussianBlur(5, sigma=(0.4, 1.6))(image) if unsharp else _smeared(image, rng)
     if rng.random() < settings.noise:
         image = v2.GaussianNoise(sigma=float(rng.uniform(0.01, 0.05)))(image)
+    picture = _with_pixels(picture, image)
     if rng.random() < settings.jpeg:
-        image = v2.JPEG((35, 90))(image)
-    return _with_pixels(picture, image)
+        # Not torchvision's: its encoders are on their way out.
+        _, encoded = cv2.imencode(".jpg", picture.image, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(35, 91))])
+        decoded = cv2.imdecode(encoded, cv2.IMREAD_COLOR)
+        picture = _with_pixels(picture, torch.from_numpy(decoded).permute(2, 0, 1))
+    return picture
 
 
 def _with_pixels(picture: Picture, image: torch.Tensor) -> Picture:
@@ -239,14 +261,14 @@ def _with_pixels(picture: Picture, image: torch.Tensor) -> Picture:
 
 
 def _shaded(pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Darken towards one side, as a lamp or a person beside the counter does."""
+    """Darken towards one side and brighten towards the other, as a lamp or a person beside the counter does."""
     height, width = pixels.shape[:2]
     angle, depth = rng.uniform(0, 2 * np.pi), rng.uniform(0.15, 0.5)
     across = np.linspace(-1, 1, width, dtype=np.float32) * np.float32(np.cos(angle))
     down = np.linspace(-1, 1, height, dtype=np.float32) * np.float32(np.sin(angle))
     slope = 4 * (across[None, :] + down[:, None] - np.float32(rng.uniform(-0.5, 0.5)))
-    light = 1 - np.float32(depth) / (1 + np.exp(-slope))
-    return np.asarray(pixels * light[:, :, None], dtype=np.uint8)
+    light = 1 + np.float32(depth) * (np.float32(0.5) - 1 / (1 + np.exp(-slope)))
+    return np.clip(pixels * light[:, :, None], 0, 255).astype(np.uint8)
 
 
 def _smeared(image: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:

@@ -8,6 +8,7 @@ a run on two machines of batch 4 sees what a run on one of batch 8 sees, and wor
 from __future__ import annotations
 
 import multiprocessing
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from multiprocessing.context import BaseContext
@@ -28,6 +29,9 @@ from training.finetune.batches import Batch, Target
 from training.finetune.pictures import Picture, Place, load, resize_to
 from training.finetune.sampling import repeat_factors, repeated
 
+#: So often torch looks whether its workers are alive while a batch is waited for.
+_LOOK_S = 2.0
+_TIMED_OUT = "DataLoader timed out"
 #: The samples of a batch: picture of the set, and place in the endless row (which seeds its augmentation).
 Job = tuple[tuple[int, int], ...]
 
@@ -45,7 +49,7 @@ class LoaderSettings(Settings):
     place: Place = Field(default="topleft", description="Where a picture lies in `size`; stretch changes its shape")
     workers: int = Field(default=0, ge=0, description="Processes that make batches ahead; 0 makes them in this one")
     ahead: int = Field(default=2, ge=1, description="Batches that each worker makes ahead")
-    timeout_s: float = Field(default=120.0, gt=0, description="A batch that takes longer stops the run")
+    timeout_s: float = Field(default=300.0, gt=0, description="A batch that takes longer stops the run")
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,7 +142,7 @@ class Loader:
             prefetch_factor=self.settings.ahead,
             collate_fn=_as_it_is,
             worker_init_fn=_start_worker,
-            timeout=self.settings.timeout_s,
+            timeout=min(_LOOK_S, self.settings.timeout_s),
             multiprocessing_context=_clean_processes(),
             generator=torch.Generator(),
         )
@@ -148,14 +152,20 @@ class Loader:
 
     def _next(self, made: Iterator[Packed | Refused], job: Job) -> Packed:
         """Return the next batch of the workers; what goes wrong there becomes a DataError here."""
-        try:
-            answer = next(made)
-        except RuntimeError as err:  # torch's word for a dead worker and for its time-out
-            files = ", ".join(sorted({str(self.set.samples[index].image) for index, _ in job}))
-            raise DataError(
-                f"the worker processes that load pictures gave no batch ({str(err).splitlines()[0]}); it holds "
-                f"{files}. Too little memory? Try fewer workers, or 0 to load in the run's own process"
-            ) from err
+        given_up_s = time.monotonic() + self.settings.timeout_s
+        while True:
+            try:
+                answer = next(made)
+                break
+            except RuntimeError as err:  # torch's word for a dead worker and for its time-out, after which it goes on
+                if str(err).startswith(_TIMED_OUT) and time.monotonic() < given_up_s:
+                    continue
+                why = "it took too long" if str(err).startswith(_TIMED_OUT) else str(err).splitlines()[0]
+                files = ", ".join(sorted({str(self.set.samples[index].image) for index, _ in job}))
+                raise DataError(
+                    f"the worker processes that load pictures gave no batch of {files}: {why}. Is the disk there, and "
+                    "enough memory? Try fewer workers, or 0 to load in the run's own process"
+                ) from err
         if isinstance(answer, Refused):
             raise DataError(answer.reason)
         return answer

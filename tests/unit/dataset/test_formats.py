@@ -70,12 +70,13 @@ def test_coco_pictures_in_folders_and_not_spoken_of(tmp_path: Path) -> None:
         ({"annotations": [BOX | {"bbox": [1, 2, 3]}]}, r"annotation id 1: bbox must be \[x, y, width, height\]"),
         ({"annotations": [BOX | {"bbox": [1, 2, "3", 4]}]}, "annotation id 1: bbox .* must hold numbers, got '3'"),
         ({"annotations": [BOX | {"bbox": [1, 2, float("nan"), 4]}]}, "annotation id 1: box .* is not finite"),
-        ({"annotations": [BOX | {"bbox": [1, 2, float("inf"), 4]}]}, "annotation id 1: box .* is not finite"),
+        ({"annotations": [BOX | {"bbox": [1, 2, float("inf"), 4]}]}, "bbox .* holds a number that no picture reaches"),
         ({"annotations": [{"image_id": 1, "category_id": 1}]}, "annotation id 1: neither a bbox nor polygons"),
         ({"annotations": [BOX | {"category_id": True}]}, "category_id must be a whole number, got True"),
         ({"images": [IMAGE, IMAGE]}, "image id 1 stands there twice"),
         ({"images": [IMAGE, IMAGE | {"id": 2}]}, "is annotated twice"),
         ({"images": [{"id": 1}]}, "image id 1 has no file_name"),
+        ({"images": [{"id": 1, "file_name": "a" * 400}]}, "picture 'a+' is missing"),
         ({"images": [IMAGE | {"width": "wide"}]}, "image id 1: width must be a whole number, got 'wide'"),
         ({"categories": [{"id": 1, "name": "a"}, {"id": 2, "name": "a"}]}, r"category 'a' \(id 2\) stands there twice"),
         ({"categories": [{"id": 1}]}, "category id 1 has no name"),
@@ -184,7 +185,8 @@ def test_yolo_backgrounds_blank_lines_and_a_byte_order_mark(tmp_path: Path) -> N
     write_yolo(tmp_path, {"a": "\ufeff0 0.5 0.5 0.5 0.5\r\n\r\n", "b": "", "c": None})
     found = read_set(tmp_path)
     assert [len(sample.boxes) for sample in found.samples] == [1, 0, 0]
-    assert any("images: 1 pictures have no text file: taken as background" in w for w in found.warnings)
+    assert any("images: 1 pictures have no text file" in w for w in found.warnings)
+    assert any("2 pictures have no box and count as background: b.jpg, c.jpg" in w for w in found.warnings)
 
 
 @pytest.mark.parametrize(("pictures", "texts"), [("train/images", "train/labels"), ("images/train", "labels/train")])
