@@ -89,7 +89,6 @@ def pair(
     at_iou: float = MATCH_IOU,
     *,
     class_aware: bool = False,
-    nearest_only: bool = False,
     excuse_cover: float | None = None,
 ) -> Pairs:
     """Match the detections of one picture to its objects, best score first.
@@ -99,8 +98,6 @@ def pair(
         wanted: the objects.
         at_iou: least overlap of a pair.
         class_aware: a detection may only take, and is only excused by, objects of its own class.
-        nearest_only: VOC's rule: a detection may only take the object that it overlaps most; if that one is taken
-            already, the detection is a double, even where it overlaps a free neighbour enough.
         excuse_cover: COCO's rule for crowds: a detection is excused if this share of it lies in an ignored object; None
             is our own: it fits an ignored object at IoU 0.5, or PART_OF_IGNORED of it lies in one.
     """
@@ -113,9 +110,9 @@ def pair(
     order = np.argsort(-found.scores, kind="stable")
     free = np.ones(len(real), dtype=bool)
     for i in order[best[order] >= at_iou - _HAIR]:
-        fitting = overlaps[i] if nearest_only else np.where(free, overlaps[i], 0.0)
+        fitting = np.where(free, overlaps[i], 0.0)
         nearest = int(fitting.argmax())
-        if free[nearest] and fitting[nearest] >= at_iou - _HAIR:
+        if fitting[nearest] >= at_iou - _HAIR:
             free[nearest] = False
             truth[i] = real[nearest]
             best[i] = fitting[nearest]
