@@ -64,7 +64,7 @@ def precision_recall_chart(curve: Curve, agnostic: Curve, by_class: Sequence[Cur
             axes.plot([point.recall], [point.precision], "o", color=_ROLES["ink"], label=f"at {threshold:.2f}")
         if len(by_class) > 1:
             axes.plot([], [], color=_ROLES["faint"], linewidth=0.8, label="single classes")
-        axes.legend(loc="lower left")
+        axes.legend(loc="best")
         return _svg(figure, "Precision against recall")
 
 
@@ -91,7 +91,7 @@ def threshold_chart(curve: Curve, threshold: float, frozen: bool) -> str:
         axes.text(threshold + (-0.015 if left else 0.015), 1.02, words, ha="right" if left else "left")
         if best is not None and best.f1 is not None:
             axes.plot([best.threshold], [best.f1], "o", color=_ROLES["one"], label=f"best F1 {best.f1:.3f}")
-        axes.legend(loc="lower center", ncols=2)
+        axes.legend(loc="best")
         return _svg(figure, "F1, precision and recall by threshold")
 
 
@@ -104,7 +104,7 @@ def reliability_chart(score: Reliability | None, classes: Reliability | None) ->
             if told is not None:
                 label = f"{name}: ECE {told.ece:.3f}"
                 axes.plot(told.confidence, told.right, marker=mark, color=_ROLES[color], markersize=4, label=label)
-        axes.legend(loc="upper left")
+        axes.legend(loc="best")
         return _svg(figure, "Reliability: confidence against the share that is right")
 
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from core.errors import DataError
+from core.records import HAND
 from dataset.records import DetectionSet, Sample
 from training.detection_scores import Found, Wanted
 
@@ -49,8 +50,15 @@ def of_one_class(found: Sequence[Found]) -> list[Found]:
 
 
 def set_of_one_class(wanted: DetectionSet, label: str) -> DetectionSet:
-    """Return the set with every object called `label`; its hash tells that it is not the same question."""
-    samples = tuple(dataclasses.replace(s, classes=np.zeros_like(s.classes)) for s in wanted.samples)
+    """Return the set with every object called `label`; hands are ignored: they are no items.
+
+    Its hash is another one: figures of the two questions are never compared.
+    """
+    hands = [i for i, name in enumerate(wanted.labels) if name == HAND]
+    samples = tuple(
+        dataclasses.replace(s, classes=np.zeros_like(s.classes), ignored=s.ignored | np.isin(s.classes, hands))
+        for s in wanted.samples
+    )
     sha256 = hashlib.sha256(f"{wanted.sha256} as one class {label}".encode()).hexdigest()
     return dataclasses.replace(
         wanted, name=f"{wanted.name} (one class)", labels=(label,), samples=samples, sha256=sha256

@@ -21,7 +21,7 @@ SIDE_PX, WHOLE_SIDE_PX = 440, 620
 #: A crop shows this many times the box's longer side, and no less than this share of the picture.
 _AROUND, _LEAST_SHARE = 2.6, 0.3
 #: More boxes than this hide the picture; the ones at fault are kept.
-_MOST_MARKS = 60
+_MOST_MARKS = 40
 JPEG_QUALITY = 78
 
 
@@ -36,9 +36,12 @@ def draw(image: NDArray[np.uint8], marks: Sequence[Mark], focus: Box | None, des
     """
     height, width = image.shape[:2]
     x1, y1, x2, y2 = (0, 0, width, height) if focus is None else _window(focus, width, height)
-    scale = min(1.0, (WHOLE_SIDE_PX if focus is None else SIDE_PX) / max(x2 - x1, y2 - y1))
+    # Words are as large in a small crop as in a large one: the unit is the width shown, not the photo's pixel.
+    scale = (WHOLE_SIDE_PX if focus is None else SIDE_PX) / max(x2 - x1, y2 - y1)
     shown_w, shown_h = max(1, round((x2 - x1) * scale)), max(1, round((y2 - y1) * scale))
-    part = np.asarray(cv2.resize(image[y1:y2, x1:x2], (shown_w, shown_h), interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    part = image[y1:y2, x1:x2]
+    if scale < 1:
+        part = np.asarray(cv2.resize(part, (shown_w, shown_h), interpolation=cv2.INTER_AREA), dtype=np.uint8)
     body = [
         _mark(mark, x1, y1, scale, shown_w, shown_h)
         for mark in marks[-_MOST_MARKS:]
@@ -68,9 +71,10 @@ def _mark(mark: Mark, x1: int, y1: int, scale: float, width: int, height: int) -
     below = mark.role in ("true", "ignored")
     text_x = float(np.clip(left, 2, max(2, width - 6.2 * len(mark.text) - 4)))
     text_y = float(np.clip(bottom + 12 if below else top - 4, 11, height - 3))
+    words = f'<text x="{text_x:.1f}" y="{text_y:.1f}">{escape(mark.text)}</text>' if mark.named else ""
     return (
-        f'<g class="mark {mark.role}"><rect x="{left:.1f}" y="{top:.1f}" width="{right - left:.1f}" '
-        f'height="{bottom - top:.1f}"/><text x="{text_x:.1f}" y="{text_y:.1f}">{escape(mark.text)}</text></g>'
+        f'<g class="mark {mark.role}{"" if mark.named else " aside"}"><rect x="{left:.1f}" y="{top:.1f}" '
+        f'width="{right - left:.1f}" height="{bottom - top:.1f}"/>{words}</g>'
     )
 
 

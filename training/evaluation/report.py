@@ -134,7 +134,7 @@ def render(
         rival=rival,
         warnings=list(warnings),
         sentences=verdict_sentences(d),
-        rows=figure_rows(d.figures, rival),
+        rows=figure_rows(d.figures, rival, len(d.matched.labels)),
         charts={
             "pr": Markup(  # noqa: S704 - made by us
                 precision_recall_chart(
@@ -153,12 +153,12 @@ def render(
     )
 
 
-def figure_rows(figures: dict[str, Figure], rival: Rival | None) -> list[FigureRow]:
+def figure_rows(figures: dict[str, Figure], rival: Rival | None, classes: int) -> list[FigureRow]:
     """Return the headline table: what was measured, in the order of `EXPLAINED`."""
     rows = []
     for explained in EXPLAINED:
         figure = figures.get(explained.name)
-        if figure is None or (figure.value is None and explained.optional):
+        if figure is None or (figure.value is None and explained.optional) or (explained.of_classes and classes == 1):
             continue
         other = rival.scores.figures.get(explained.name) if rival and rival.scores else None
         change, better = "", None

@@ -22,6 +22,7 @@ class Explained:
         lower_is_better: as for errors.
         optional: left out where it was not measured.
         judged: whether more or less of it is good or bad at all.
+        of_classes: says nothing where there is one class only.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Explained:
     lower_is_better: bool = False
     optional: bool = False
     judged: bool = True
+    of_classes: bool = False
 
 
 _FROZEN = "At the frozen threshold: what a lane would see"
@@ -42,7 +44,9 @@ EXPLAINED = (
     Explained("f1_frozen", "F1", "balance of precision and recall, class right, IoU 0.5", _FROZEN),
     Explained("precision_frozen", "Precision", "share of the boxes that are right", _FROZEN),
     Explained("recall_frozen", "Recall", "share of the objects that are found", _FROZEN),
-    Explained("class_accuracy", "Class accuracy", "share of the found objects that are called right", _FROZEN),
+    Explained(
+        "class_accuracy", "Class accuracy", "share of the found objects that are called right", _FROZEN, of_classes=True
+    ),
     Explained("cacc", "cAcc", "share of the pictures whose count of every class is right", _FROZEN),
     Explained("acd", "ACD", "wrong counts a picture", _FROZEN, lower_is_better=True),
     Explained("mccd", "mCCD", "wrong counts an object, mean over classes", _FROZEN, lower_is_better=True),
@@ -58,9 +62,15 @@ EXPLAINED = (
     Explained("ap_voc_area", "VOC AP", "area under the curve, IoU 0.5", _RANKED),
     Explained("f1_best", "Best F1", "at the threshold that suits these pictures best", _RANKED),
     Explained("f1_best_threshold", "Best threshold", "where that is", _RANKED, judged=False),
-    Explained("ap50_agnostic", "AP50, any class", "is it found at all, whatever it is called", _ANY),
-    Explained("f1_frozen_agnostic", "F1, any class", "at the frozen threshold", _ANY),
-    Explained("f1_best_agnostic", "Best F1, any class", "at the threshold that suits these pictures best", _ANY),
+    Explained("ap50_agnostic", "AP50, any class", "is it found at all, whatever it is called", _ANY, of_classes=True),
+    Explained("f1_frozen_agnostic", "F1, any class", "at the frozen threshold", _ANY, of_classes=True),
+    Explained(
+        "f1_best_agnostic",
+        "Best F1, any class",
+        "at the threshold that suits these pictures best",
+        _ANY,
+        of_classes=True,
+    ),
     Explained("recall20_agnostic", "Recall@20", "share found by the 20 best boxes a picture, IoU 0.5", _ANY),
     Explained("ece", "ECE of scores", "how far scores are from the share that is right", _TRUST, lower_is_better=True),
     Explained(
@@ -70,6 +80,7 @@ EXPLAINED = (
         _TRUST,
         lower_is_better=True,
         optional=True,
+        of_classes=True,
     ),
 )
 
@@ -104,10 +115,11 @@ def verdict_sentences(d: Details) -> list[str]:
     if not point.hits:
         return [f"At a score of {d.threshold:.2f} and more the model finds none of the {d.matched.truths} objects."]
     wrong = None if point.precision is None else 1 - point.precision
+    with_class, of_class = (" with the right class", "of every class ") if len(d.matched.labels) > 1 else ("", "")
     lines = [
         f"At a score of {d.threshold:.2f} and more the model finds {percent(point.recall)} of {d.matched.truths} "
-        f"objects with the right class; {percent(wrong)} of its boxes are wrong.",
-        f"In {percent(d.stills.cacc)} of {d.matched.pictures} pictures the count of every class is right.",
+        f"objects{with_class}; {percent(wrong)} of its boxes are wrong.",
+        f"In {percent(d.stills.cacc)} of {d.matched.pictures} pictures the count {of_class}is right.",
     ]
     weak = [one for one in d.classes if one.objects >= 5 and one.point.f1 is not None and one.point.f1 < 0.8]
     if weak and len(d.classes) > 1:

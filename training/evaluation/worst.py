@@ -28,11 +28,15 @@ TOUCHES = 0.1
 
 @dataclass(frozen=True)
 class Mark:
-    """A box to draw: `role` is true (as labelled), found (by the model), at fault, or ignored."""
+    """A box to draw: `role` is true (as labelled), found (by the model), at fault, or ignored.
+
+    Only `named` ones show their text.
+    """
 
     box: Box
     text: str
     role: Literal["true", "found", "fault", "ignored"]
+    named: bool
 
 
 @dataclass(frozen=True)
@@ -162,21 +166,32 @@ def _count_reason(d: Details, picture: int) -> str:
 
 
 def _marks(d: Details, case: ErrorCase) -> Iterator[Mark]:
-    m = d.matched
+    """Yield the truth of the case's picture, then what was found there, surest last."""
+    m, whole = d.matched, case.kind == "wrong count"
+    kept = (m.picture == case.picture) & (m.scores >= d.threshold)
+    taken = m.aware.taken[kept & m.aware.hits]
     for row in np.flatnonzero(m.objects.picture == case.picture).tolist():
         box, label = _box(m.objects.boxes[row]), m.labels[m.objects.classes[row]]
         if not m.objects.wanted[row]:
-            yield Mark(box, label, "ignored")
+            yield Mark(box, label, "ignored", named=False)
+        elif (row not in taken) if whole else (case.kind == "missed" and box == case.focus):
+            yield Mark(box, f"missed: {label}", "fault", named=True)
         else:
-            at_fault = case.kind == "missed" and box == case.focus
-            yield Mark(box, f"missed: {label}" if at_fault else label, "fault" if at_fault else "true")
-    kept = (m.picture == case.picture) & (m.scores >= d.threshold)
-    for row in np.flatnonzero(kept).tolist():
+            yield Mark(box, label, "true", named=_near(box, case.focus))
+    rows = np.flatnonzero(kept)
+    for row in rows[np.argsort(m.scores[rows], kind="stable")].tolist():
         box = _box(m.boxes[row])
-        text = f"{m.labels[m.classes[row]]} {m.scores[row]:.2f}"
         wrong = not m.aware.hits[row] and not m.aware.excused[row]
-        at_fault = box == case.focus or (case.kind == "wrong count" and wrong)
-        yield Mark(box, text, "fault" if at_fault else "found")
+        at_fault = wrong if whole else box == case.focus
+        text = f"{m.labels[m.classes[row]]} {m.scores[row]:.2f}"
+        yield Mark(box, text, "fault" if at_fault else "found", named=at_fault or _near(box, case.focus))
+
+
+def _near(box: Box, focus: Box | None) -> bool:
+    """Tell whether a box has to do with what the picture is about; other names would only cover it."""
+    if focus is None:
+        return False
+    return bool(iou(np.array([box]), np.array([focus]))[0, 0] >= TOUCHES)
 
 
 def _box(row: np.ndarray) -> Box:
