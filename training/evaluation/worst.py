@@ -2,8 +2,8 @@
 
 All at one threshold, on class-agnostic matches. Every kept detection and every object is in one kind at most:
 
-- *false alarm*: overlaps nothing that is to be found by 0.1 or more; a *double* overlaps an object that is taken;
-- *badly placed*: overlaps an object by 0.1 to 0.5; *wrong class*: fits an object of another class;
+- *false alarm*: has nothing to do with an object that is to be found; a *double* overlaps one that is taken;
+- *badly placed*: overlaps an object by 0.1 to 0.5, or lies in one; *wrong class*: fits an object of another class;
 - *missed*: an object that no kept detection took;
 - *wrong count*: a picture whose count of some class is off (these are pictures, beside the kinds above).
 """
@@ -16,7 +16,7 @@ from typing import Literal
 
 import numpy as np
 
-from core.boxes import iou
+from core.boxes import coverage, iou
 from training.evaluation.details import Details
 from training.evaluation.matching import Bools, Ints
 
@@ -104,14 +104,25 @@ def _by_kind(d: Details) -> dict[Kind, Ints]:
     sides = m.objects.boxes[:, 2:] - m.objects.boxes[:, :2]
     largest = np.argsort(-sides.prod(axis=1), kind="stable")
     pictures = np.argsort(-off, kind="stable")
+    touching = (links.overlap >= TOUCHES) | _inside(d, loose)
     return {
-        "false alarm": surest(loose & (links.overlap < TOUCHES)),
+        "false alarm": surest(loose & ~touching),
         "double": surest(loose & (links.overlap >= 0.5)),
-        "badly placed": surest(loose & (links.overlap >= TOUCHES) & (links.overlap < 0.5)),
+        "badly placed": surest(loose & touching & (links.overlap < 0.5)),
         "wrong class": surest(wrong),
         "missed": largest[missed[largest]],
         "wrong count": pictures[off[pictures] > 0],
     }
+
+
+def _inside(d: Details, chosen: Bools) -> Bools:
+    """Return (D,): whether at least half of a chosen detection lies in one object that is to be found."""
+    m = d.matched
+    inside = np.zeros(len(m.scores), dtype=np.bool_)
+    for row in np.flatnonzero(chosen):
+        mine = (m.objects.picture == m.picture[row]) & m.objects.wanted
+        inside[row] = bool((coverage(m.boxes[row : row + 1], m.objects.boxes[mine]) >= 0.5).any())
+    return inside
 
 
 def _case(d: Details, kind: Kind, row: int) -> ErrorCase:
@@ -133,7 +144,7 @@ def _case(d: Details, kind: Kind, row: int) -> ErrorCase:
         reason = (
             f"a second box on “{near}”, “{said}” {score:.2f}: overlaps it by {overlap:.2f}, but it is taken"
             if kind == "double"
-            else f"“{said}” {score:.2f} overlaps “{near}” by {overlap:.2f} only; 0.50 is a hit"
+            else f"“{said}” {score:.2f} overlaps “{near}” by {overlap:.2f} only; from 0.50 on it is a hit"
         )
     return ErrorCase(kind, picture, box, reason)
 
