@@ -96,7 +96,12 @@ def threshold_chart(curve: Curve, threshold: float, frozen: bool) -> str:
 
 
 def reliability_chart(score: Reliability | None, classes: Reliability | None) -> str:
-    """Return how often predictions of a confidence are right; on the diagonal they are worth what they say."""
+    """Return how often predictions of a confidence are right; on the diagonal they are worth what they say.
+
+    "" where nothing was predicted.
+    """
+    if score is None and classes is None:
+        return ""
     with mpl.rc_context(_STYLE):
         figure, axes = _axes("confidence", "share that is right")
         axes.plot([0, 1], [0, 1], color=_ROLES["soft"], linewidth=0.8, linestyle="--")
@@ -109,9 +114,9 @@ def reliability_chart(score: Reliability | None, classes: Reliability | None) ->
 
 
 def _axes(x: str, y: str) -> tuple[Figure, mpl.axes.Axes]:
-    figure = Figure(figsize=(5.2, 3.7), layout="constrained")
+    figure = Figure(figsize=(5.2, 3.7))
     FigureCanvasSVG(figure)
-    axes = figure.add_subplot()
+    axes = figure.add_axes((0.115, 0.135, 0.865, 0.855))
     axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.08), xlabel=x, ylabel=y)
     axes.set_yticks(np.linspace(0, 1, 6))
     axes.set_xticks(np.linspace(0, 1, 6))

@@ -91,15 +91,16 @@ def numbering_of(data: Path, wanted: DetectionSet) -> Numbering:
 
 
 def results_of(found: Sequence[Found], wanted: DetectionSet, numbering: Numbering) -> Iterator[dict[str, Any]]:
-    """Yield the detections as COCO results; boxes are x, y, width, height in pixels, to 1/1000."""
+    """Yield the detections as COCO results; boxes are x, y, width, height in pixels, to 1/1000, scores as they are."""
     for i, (one, sample) in enumerate(zip(found, wanted.samples, strict=True)):
         sides = np.concatenate([one.boxes[:, :2], one.boxes[:, 2:] - one.boxes[:, :2]], axis=1).tolist()
-        for box, score, class_id in zip(sides, one.scores.tolist(), one.classes.tolist(), strict=True):
+        for box, score, class_id in zip(sides, one.scores, one.classes.tolist(), strict=True):
             yield {
                 "image_id": numbering.pictures[i],
                 "category_id": numbering.classes[class_id],
                 "bbox": [round(value, 3) for value in box],
-                "score": round(score, 6),
+                # The shortest number that reads back the same: a threshold may be exactly this score.
+                "score": float(str(score)),
                 "file_name": sample.image.name,
                 "category": wanted.labels[class_id],
             }
