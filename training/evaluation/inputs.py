@@ -38,6 +38,8 @@ def check_inputs(found: Sequence[Found], wanted: DetectionSet) -> None:
         count = len(one.boxes)
         if one.boxes.shape != (count, 4) or one.scores.shape != (count,) or one.classes.shape != (count,):
             raise ValueError(f"{sample.image.name}: boxes {one.boxes.shape} and scores {one.scores.shape} do not fit")
+        if one.class_probs is not None and one.class_probs.shape != (count, len(wanted.labels)):
+            raise ValueError(f"{sample.image.name}: class_probs {one.class_probs.shape} do not fit")
         if not (np.isfinite(one.boxes).all() and np.isfinite(one.scores).all()):
             raise ValueError(f"{sample.image.name}: a detection has a box or score that is not a number")
         if count and not 0 <= one.classes.min() <= one.classes.max() < len(wanted.labels):

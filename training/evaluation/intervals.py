@@ -78,13 +78,12 @@ def coco_ap_draws(found: Sequence[Found], wanted: DetectionSet, weights: Weights
     With all weights 1 it is what faster-coco-eval gives (a test holds the two together).
     """
     classes = len(wanted.labels)
+    sought = np.array([np.bincount(s.classes[~s.ignored], minlength=classes) for s in wanted.samples])  # (P, C)
     per_class = np.full((len(ious), classes, len(weights)), np.nan)
     for i, at_iou in enumerate(ious.tolist()):
         ranked = _ranked(found, wanted, at_iou)
-        for k in range(classes):
-            sought = np.array([int(((s.classes == k) & ~s.ignored).sum()) for s in wanted.samples], dtype=np.int64)
-            if sought.any():
-                per_class[i, k] = _class_ap_draws(ranked[k][0], ranked[k][1], sought, weights)
+        for k in np.flatnonzero(sought.any(axis=0)).tolist():
+            per_class[i, k] = _class_ap_draws(ranked[k][0], ranked[k][1], sought[:, k], weights)
     measured = np.isfinite(per_class)
     total = np.where(measured, per_class, 0.0).sum(axis=(0, 1))
     return _ratio(total, measured.sum(axis=(0, 1)).astype(np.float64))

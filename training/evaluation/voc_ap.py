@@ -81,6 +81,8 @@ def _hits_of_class(found: Sequence[Found], samples: Sequence[Sample], class_id: 
     scores, hits, truths = [np.zeros(0)], [np.zeros(0, dtype=np.bool_)], 0
     for one, sample in zip(found, samples, strict=True):
         mine, theirs = one.classes == class_id, sample.classes == class_id
+        if not mine.any() and not theirs.any():
+            continue
         truths += int((theirs & ~sample.ignored).sum())
         order = np.argsort(-one.scores[mine], kind="stable")
         verdicts = _verdicts(one.boxes[mine][order], sample.boxes[theirs], sample.ignored[theirs])

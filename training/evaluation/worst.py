@@ -120,8 +120,10 @@ def _inside(d: Details, chosen: Bools) -> Bools:
     m = d.matched
     inside = np.zeros(len(m.scores), dtype=np.bool_)
     for row in np.flatnonzero(chosen):
-        mine = (m.objects.picture == m.picture[row]) & m.objects.wanted
-        inside[row] = bool((coverage(m.boxes[row : row + 1], m.objects.boxes[mine]) >= 0.5).any())
+        # Objects stand in the order of their pictures.
+        first, end = np.searchsorted(m.objects.picture, [m.picture[row], m.picture[row] + 1])
+        boxes = m.objects.boxes[first:end][m.objects.wanted[first:end]]
+        inside[row] = bool((coverage(m.boxes[row : row + 1], boxes) >= 0.5).any())
     return inside
 
 
