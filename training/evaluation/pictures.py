@@ -68,7 +68,7 @@ def _mark(mark: Mark, x1: int, y1: int, scale: float, width: int, height: int) -
     left, top = (mark.box[0] - x1) * scale, (mark.box[1] - y1) * scale
     right, bottom = (mark.box[2] - x1) * scale, (mark.box[3] - y1) * scale
     # Truth is named below its box and what was found above it, so that the two do not cover each other.
-    below = mark.role in ("true", "ignored")
+    below = mark.role in ("true", "missed", "ignored")
     text_x = float(np.clip(left, 2, max(2, width - 7.4 * len(mark.text) - 4)))
     text_y = float(np.clip(bottom + 14 if below else top - 5, 13, height - 4))
     words = f'<text x="{text_x:.1f}" y="{text_y:.1f}">{escape(mark.text)}</text>' if mark.named else ""

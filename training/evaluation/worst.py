@@ -28,14 +28,14 @@ TOUCHES = 0.1
 
 @dataclass(frozen=True)
 class Mark:
-    """A box to draw: `role` is true (as labelled), found (by the model), at fault, or ignored.
+    """A box to draw: `role` is true (as labelled; missed where it is the error), found (or at fault), or ignored.
 
     Only `named` ones show their text.
     """
 
     box: Box
     text: str
-    role: Literal["true", "found", "fault", "ignored"]
+    role: Literal["true", "missed", "found", "fault", "ignored"]
     named: bool
 
 
@@ -188,7 +188,7 @@ def _marks(d: Details, case: ErrorCase) -> Iterator[Mark]:
         if not m.objects.wanted[row]:
             yield Mark(box, label, "ignored", named=False)
         elif (row not in taken) if whole else (case.kind == "missed" and box == case.focus):
-            yield Mark(box, f"missed: {label}", "fault", named=True)
+            yield Mark(box, f"missed: {label}", "missed", named=True)
         else:
             yield Mark(box, label, "true", named=_near(box, case.focus))
     rows = np.flatnonzero(kept)

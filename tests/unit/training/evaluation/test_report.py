@@ -141,6 +141,7 @@ def test_doubles_and_missed_objects_say_why() -> None:
     )
     lone = detail([found((FAR, 0.3, 0))], set_of(sample((FAR, 1))), 0.5)
     missed = next(one for one in worst_errors(lone) if one.kind == "missed")
+    assert [(mark.role, mark.text) for mark in marks_of(lone, missed.worst[0])] == [("missed", "missed: bread")]
     assert missed.worst[0].reason == "“bread” is seen as “tea” with a score of 0.30 only; 0.50 is asked"
 
 
