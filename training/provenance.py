@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import platform
-import subprocess
 from collections.abc import Sequence
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
@@ -14,9 +13,8 @@ import torch
 
 from core.files import sha256_of, write_atomic
 from models.bare_onnx import find_model
+from training.revision import commit as commit
 from training.synthetic_set import Pictures
-
-ROOT = Path(__file__).resolve().parent.parent
 
 
 def write_run_card(
@@ -62,12 +60,6 @@ def weights_sha256(init: Path) -> str:
     return sha256_of(init) if init.suffix == ".pt" else find_model(str(init)).sha256
 
 
-def commit() -> str:
-    """Return the checkout's commit, with "+" when tracked files were changed; "" outside a checkout."""
-    head = _git("rev-parse", "HEAD")
-    return head + ("+" if head and _git("status", "--porcelain", "--untracked-files=no") else "")
-
-
 def _described(pictures: Pictures) -> dict[str, Any]:
     presets = {preset: pictures.presets.count(preset) for preset in sorted(set(pictures.presets))}
     return {
@@ -77,11 +69,3 @@ def _described(pictures: Pictures) -> dict[str, Any]:
         "seeds": [int(pictures.seeds.min()), int(pictures.seeds.max())],
         "labels": list(pictures.labels),
     }
-
-
-def _git(*arguments: str) -> str:
-    try:
-        done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=20, check=False)  # noqa: S603, S607
-    except FileNotFoundError:
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
