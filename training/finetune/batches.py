@@ -1,4 +1,4 @@
-"""What the loader gives and the nets take: pictures with the objects on them."""
+"""A batch as every net gets it: pictures of any size, and for each picture what is to be found in it."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from torch import Tensor
 
 @dataclass(frozen=True, eq=False)
 class Target:
-    """The objects on one picture.
+    """What is to be found in one picture.
 
     Attributes:
-        boxes: (n, 4) float32 xyxy, pixels of the picture.
-        classes: (n,) int64, 0-based.
+        boxes: (n, 4) float32 xyxy, pixels of the picture, inside it, each with an area.
+        classes: (n,) int64, index into the labels, from 0; background is no class.
         ignored: (n,) bool: neither to be found nor background.
     """
 
@@ -24,12 +24,12 @@ class Target:
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """The pictures of one step.
+    """Pictures and targets, in parallel lists.
 
     Attributes:
         images: (3, H, W) float32 RGB 0..1 each; sizes may differ.
         targets: one for each picture.
-        where: names of the pictures, for messages.
+        where: the file or files that a picture comes from, for messages.
     """
 
     images: list[Tensor]
