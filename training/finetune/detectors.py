@@ -127,6 +127,10 @@ class Detector(nn.Module, abc.ABC):
     def class_layers(self) -> tuple[str, ...]:
         """Return the names of the modules whose outputs number the classes."""
 
+    @abc.abstractmethod
+    def resize(self, size: tuple[int, int]) -> None:
+        """Fit pictures into another width and height from now on; the weights stay."""
+
     @property
     @abc.abstractmethod
     def class_outputs(self) -> int:

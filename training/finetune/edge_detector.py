@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -46,16 +47,25 @@ class EdgeDetector(Detector):
 
     def __init__(self, shape: DetectorShape) -> None:
         super().__init__(shape)
-        width, height = shape.size
-        if width % 32 or height % 32:
-            raise ConfigError(f"size {width}x{height}: traynet needs multiples of 32")
         if shape.norm != "batch":
             raise ConfigError(f"norm {shape.norm!r}: traynet has batch norm only; freeze its stages instead")
         self.net = TrayNet(traynet_shape(shape)).to(memory_format=torch.channels_last)
-        cells, strides = grid(height, width)
-        self.register_buffer("cells", cells, persistent=False)
-        self.register_buffer("strides", strides, persistent=False)
+        self.resize(shape.size)
         self._limits = pair_limits(shape.labels, "label", NMS_IOU)
+
+    def resize(self, size: tuple[int, int]) -> None:
+        """Fit pictures into another canvas from now on.
+
+        Raises:
+            ConfigError: a side that is no multiple of 32.
+        """
+        if size[0] % 32 or size[1] % 32:
+            raise ConfigError(f"size {size[0]}x{size[1]}: traynet needs multiples of 32")
+        self.shape = replace(self.shape, size=size)
+        cells, strides = grid(size[1], size[0])
+        device = self.net.stem.get_parameter("0.weight").device
+        self.register_buffer("cells", cells.to(device), persistent=False)
+        self.register_buffer("strides", strides.to(device), persistent=False)
 
     def losses(self, images: list[Tensor], targets: list[Target]) -> dict[str, Tensor]:
         """Return the losses of box, objectness and classes."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,8 @@ from training.finetune.detectors import MIN_SCORE, Detector, DetectorShape
 
 #: SSD300's last layers leave nothing of a smaller picture.
 SSD300_LEAST = 268
+#: Pixels between its default boxes at 300 px, level by level (Liu et al., 2016).
+SSD300_STEPS = (8, 16, 32, 64, 100, 300)
 #: How sure the sigmoid heads are of each class at the start (Lin et al., 2017).
 PRIOR = 0.01
 
@@ -41,14 +44,10 @@ class TorchvisionDetector(Detector):
 
     def __init__(self, shape: DetectorShape) -> None:
         super().__init__(shape)
-        if shape.arch == "ssd300_vgg16" and min(shape.size) < SSD300_LEAST:
-            raise ConfigError(f"size {shape.size[0]}x{shape.size[1]}: ssd300_vgg16 needs {SSD300_LEAST} or more")
-        model = getattr(detection, shape.arch)(
-            weights=None, weights_backbone=None, num_classes=len(shape.labels) + 1, **_sizes(shape)
-        )
+        _check_size(shape.arch, shape.size)
+        model = getattr(detection, shape.arch)(weights=None, weights_backbone=None, num_classes=len(shape.labels) + 1)
         self.net = model
-        if shape.arch.startswith("ssd"):
-            _fit_ssd(model, shape)
+        self.resize(shape.size)
         if shape.norm == "frozen":
             _replace_norms(model.backbone.body if hasattr(model.backbone, "body") else model.backbone, shape)
         elif shape.norm == "group":
@@ -57,6 +56,22 @@ class TorchvisionDetector(Detector):
         owner.score_thresh = MIN_SCORE
         mean, std = model.transform.image_mean, model.transform.image_std
         self.input_mean, self.input_std = (mean[0], mean[1], mean[2]), (std[0], std[1], std[2])
+
+    def resize(self, size: tuple[int, int]) -> None:
+        """Fit pictures into another size from now on.
+
+        Raises:
+            ConfigError: SSD300 with too small a size.
+        """
+        _check_size(self.arch, size)
+        self.shape = replace(self.shape, size=size)
+        net: Any = self.net
+        net.transform.min_size, net.transform.max_size = (min(size),), max(size)
+        if self.arch.startswith("ssd"):
+            net.transform.fixed_size = size
+        if self.arch == "ssd300_vgg16":
+            # At other sizes boxes follow the feature maps instead of the paper's steps for 300 px.
+            net.anchor_generator.steps = list(SSD300_STEPS) if size == (300, 300) else None
 
     def losses(self, images: list[Tensor], targets: list[Target]) -> dict[str, Tensor]:
         """Return torchvision's losses; the net must be in training mode.
@@ -168,17 +183,9 @@ def _pixels(boxes: Tensor) -> Iterator[tuple[slice, slice]]:
         yield slice(max(0, int(y1)), math.ceil(y2)), slice(max(0, int(x1)), math.ceil(x2))
 
 
-def _sizes(shape: DetectorShape) -> dict[str, int]:
-    """Return the arguments by which the nets that keep a picture's shape are told their size."""
-    return {} if shape.arch.startswith("ssd") else {"min_size": min(shape.size), "max_size": max(shape.size)}
-
-
-def _fit_ssd(model: Any, shape: DetectorShape) -> None:
-    """Set the size that an SSD stretches pictures to."""
-    if shape.arch == "ssd300_vgg16" and shape.size != (300, 300):
-        model.anchor_generator.steps = None  # follow the feature maps instead of the paper's steps for 300 px
-    model.transform.fixed_size = shape.size
-    model.transform.min_size, model.transform.max_size = (min(shape.size),), max(shape.size)
+def _check_size(arch: str, size: tuple[int, int]) -> None:
+    if arch == "ssd300_vgg16" and min(size) < SSD300_LEAST:
+        raise ConfigError(f"size {size[0]}x{size[1]}: ssd300_vgg16 needs {SSD300_LEAST} or more")
 
 
 def _replace_norms(root: nn.Module, shape: DetectorShape) -> None:

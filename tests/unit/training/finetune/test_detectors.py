@@ -238,3 +238,21 @@ def test_a_description_of_another_version_is_refused():
 def test_one_picture_is_too_few_for_the_norms_of_ssdlite():
     with pytest.raises(ConfigError, match="two pictures"):
         net("ssdlite320_mobilenet_v3_large").train().losses(pictures(1), [target()])
+
+
+@pytest.mark.parametrize("arch", LIGHT)
+def test_a_net_of_another_size_is_the_one_that_was_built_for_it(arch):
+    small = net(arch)
+    large = make_detector(arch, LABELS, (128, 96))
+    large.load_state_dict(small.state_dict())
+    other = detector_of(small.shape_config())
+    other.load_state_dict(small.state_dict())
+    other.resize((128, 96))
+    assert other.shape == large.shape
+    torch.manual_seed(1)
+    a = large.train().losses(pictures(2), [target((5, 5, 50, 40, 2, 0)), target()])
+    torch.manual_seed(1)  # Faster R-CNN draws samples
+    b = other.train().losses(pictures(2), [target((5, 5, 50, 40, 2, 0)), target()])
+    assert {name: float(value.detach()) for name, value in a.items()} == pytest.approx(
+        {name: float(value.detach()) for name, value in b.items()}
+    )
