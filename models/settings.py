@@ -15,7 +15,13 @@ class DetectorSettings(Settings):
     card: str = Field(
         default="traynet@1", min_length=1, description="Shipped model as name@version, or a path to a model card"
     )
-    runtime: Literal["onnx"] = Field(default="onnx", description="What computes the model")
+    runtime: Literal["onnx", "openvino"] = Field(
+        default="onnx", description="What computes the model: onnx, or openvino on Intel CPUs (an extra)"
+    )
+    precision: Literal["auto", "fp32", "int8"] = Field(
+        default="fp32",
+        description="Which weights of the card: fp32, int8, or auto (int8 on a CPU, if there)",
+    )
     device: str = Field(
         default="auto",
         pattern=r"^(auto|cpu|cuda(:\d{1,2})?)$",
