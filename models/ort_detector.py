@@ -1,4 +1,4 @@
-"""The detector that lanes use: a model card, run by ONNX Runtime.
+"""The detector that lanes use: a model card, run by ONNX Runtime (or OpenVINO).
 
 `frames -> letterbox into one batch -> session.run -> decoder -> Selection -> Detections`
 """
@@ -18,7 +18,8 @@ from models.card import InputSpec, ModelCard
 from models.decoders import make_decoder
 from models.device import Device, find_device
 from models.letterbox import Fit, Letterbox
-from models.session import Session, TensorSpec
+from models.runtimes import Inference, open_model
+from models.session import TensorSpec
 from models.settings import DetectorSettings
 from models.suppression import Selection
 
@@ -45,9 +46,7 @@ class OrtDetector:
         cv2.setNumThreads(1)
         card.check_class_map(card.full_name)
         self._card, self._settings = card, settings
-        self._session: Session | None = Session(
-            Path(card.file), device or find_device(settings.device), settings.threads
-        )
+        self._session: Inference | None = open_model(Path(card.file), device or find_device(settings.device), settings)
         self.device = self._session.device
         self._input, self._places, self._half = _check_input(card, self._session.inputs)
         self._outputs = choose_outputs(card, self._session.outputs)

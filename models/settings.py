@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
@@ -26,6 +27,12 @@ class DetectorSettings(Settings):
         default="auto",
         pattern=r"^(auto|cpu|cuda(:\d{1,2})?)$",
         description="auto (a GPU if one works), cpu, cuda or cuda:N",
+    )
+    tensorrt: bool = Field(
+        default=False, description="On a GPU: build a TensorRT engine, at the first start for minutes; faster after it"
+    )
+    engines: Path = Field(
+        default=Path("var/engines"), description="Folder in which TensorRT engines are kept from start to start"
     )
     threads: int = Field(default=1, ge=1, le=64, description="CPU threads of one inference")
     min_score: float = Field(default=0.1, ge=0.001, lt=1.0, description="Detections below this score are not reported")
