@@ -29,6 +29,7 @@ from models.promotions import DEFAULT_CHANNEL, Entry, Held, Promotions, check_ch
 #: The reference that means: what is promoted for this lane, or else for all.
 CURRENT = "@current"
 
+_REF = r"[a-z0-9][a-z0-9_.-]*@[A-Za-z0-9][A-Za-z0-9_.-]*"
 Origin = Literal["shipped", "registry"]
 
 
@@ -84,7 +85,7 @@ class Registry:
         Raises:
             ModelNotFound: there is none of that name.
         """
-        if re.fullmatch(r"[A-Za-z0-9_.-]+@[A-Za-z0-9_.-]+", ref):
+        if self.names(ref):
             # Cards are named after their models: a broken one elsewhere must not keep a lane from starting.
             for place, origin in self._places():
                 path = place / f"{ref}.yaml"
@@ -92,6 +93,10 @@ class Registry:
                     return Known(card, path, origin)
         names = ", ".join(known.card.ref for known in self.models()) or "none"
         raise ModelNotFound(f"{ref}: no such model (there are: {names}); see `traylane models list`")
+
+    def names(self, ref: str) -> bool:
+        """Whether `ref` is written like the name of a model, NAME@VERSION, and not like a path or a channel."""
+        return re.fullmatch(_REF, ref) is not None and not ref.endswith((".yaml", ".yml", ".onnx"))
 
     def load(self, ref: str, precision: Precision | Literal["auto"] | None = None) -> ModelCard:
         """Return the card of `NAME@VERSION`, its weights found and their hash checked; see `load_card`."""

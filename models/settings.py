@@ -14,7 +14,9 @@ class DetectorSettings(Settings):
     """Which model runs, where, and what it may report."""
 
     card: str = Field(
-        default="traynet@1", min_length=1, description="Shipped model as name@version, or a path to a model card"
+        default="traynet@1",
+        min_length=1,
+        description="Model as name@version, a path to a card, @current (what is promoted), or @CHANNEL",
     )
     runtime: Literal["onnx", "openvino"] = Field(
         default="onnx", description="What computes the model: onnx, or openvino on Intel CPUs (an extra)"
