@@ -21,6 +21,7 @@ class Sample:
         classes: (N,) int64, index into the set's labels.
         ignored: (N,) bool: neither to be found nor background (crowds, VOC's difficult).
         group: pictures of one group (a video, a burst) stay on one side of a split; "" is a group of its own.
+        sha256: of the picture's bytes, as read with the annotations; "" where nobody read them.
     """
 
     image: Path
@@ -30,6 +31,7 @@ class Sample:
     classes: NDArray[np.int64]
     ignored: NDArray[np.bool_]
     group: str = ""
+    sha256: str = ""
 
     def __post_init__(self) -> None:
         count = len(self.boxes)
