@@ -20,7 +20,9 @@ from core.settings import Settings, load_settings
 #: Where the cards of the shipped models live.
 SHIPPED = Path(__file__).resolve().parent / "cards"
 
-Decoder = Literal["yolox", "yolov8", "detr", "torchvision"]
+Decoder = Literal["yolox", "yolov8", "detr", "torchvision", "retinanet", "fcos", "ssd"]
+#: Decoders that start from anchors.
+ANCHORED = ("retinanet", "fcos", "ssd")
 Triple = tuple[float, float, float]
 #: What weights and activations are computed in.
 Precision = Literal["fp32", "int8"]
@@ -44,7 +46,16 @@ class InputSpec(Settings):
     letterbox: Literal["topleft", "center", "stretch"] = Field(
         default="topleft", description="How a frame is fitted in"
     )
-    pad: int = Field(default=114, ge=0, le=255, description="Grey value of the border")
+    pad: int | tuple[int, int, int] = Field(
+        default=114, description="Value 0..255 of the border: a grey, or one for each channel in the order of `color`"
+    )
+
+    @field_validator("pad")
+    @classmethod
+    def _pad_is_a_byte(cls, pad: int | tuple[int, int, int]) -> int | tuple[int, int, int]:
+        if not all(0 <= value <= 255 for value in ((pad,) if isinstance(pad, int) else pad)):
+            raise ValueError(f"pad must be 0..255, got {pad}")
+        return pad
 
     @field_validator("std")
     @classmethod
@@ -54,12 +65,23 @@ class InputSpec(Settings):
         return std
 
 
+class AnchorLevel(Settings):
+    """Anchors of one head of a dense detector, in input pixels: `sizes` at each cell of a grid."""
+
+    rows: int = Field(gt=0, description="Cells down")
+    columns: int = Field(gt=0, description="Cells across")
+    step: tuple[float, float] = Field(description="From one cell to the next, across and down")
+    offset: tuple[float, float] = Field(description="Centre of the first cell's anchors, x and y")
+    sizes: tuple[tuple[float, float], ...] = Field(min_length=1, description="Width and height of each anchor")
+
+
 class OutputNames(Settings):
     """Names of the graph's outputs, for decoders that read several; unset ones are found by their shape."""
 
     boxes: str | None = Field(default=None, description="Boxes")
     scores: str | None = Field(default=None, description="Logits (detr) or scores (torchvision)")
     labels: str | None = Field(default=None, description="Class numbers (torchvision)")
+    quality: str | None = Field(default=None, description="Centerness (fcos)")
 
 
 class Variant(Settings):
@@ -95,7 +117,7 @@ class ModelCard(Settings):
         default_factory=dict, description="The same net in other precisions, chosen by models.detector.precision"
     )
     task: Literal["detect"] = Field(default="detect", description="What the model does")
-    decoder: Decoder = Field(description="How the outputs are read: yolox, yolov8, detr or torchvision")
+    decoder: Decoder = Field(description="How the outputs are read: yolox, yolov8, detr, torchvision, or raw heads")
     input: InputSpec = Field(description="What the model eats")
     outputs: OutputNames = Field(default=OutputNames(), description="Names of the outputs, where needed")
     classes: tuple[str, ...] = Field(min_length=1, description="The model's classes, in the order of its outputs")
@@ -104,6 +126,7 @@ class ModelCard(Settings):
         description="Model class -> dish, @hand or @item; null or missing = ignored. Unset: every class is a label",
     )
     strides: tuple[int, ...] = Field(default=(8, 16, 32), min_length=1, description="Cell sizes of the yolox heads")
+    anchors: tuple[AnchorLevel, ...] = Field(default=(), description="What retinanet, fcos and ssd heads start from")
     activation: Literal["none", "sigmoid", "softmax"] = Field(
         default="none", description="What turns the class outputs into 0..1 (softmax: detr, last class is no object)"
     )
@@ -140,6 +163,8 @@ class ModelCard(Settings):
         if self.decoder == "yolox" and (self.input.width % max(self.strides) or self.input.height % max(self.strides)):
             size = f"{self.input.width}x{self.input.height}"
             raise ValueError(f"input {size} must be a multiple of the largest stride {max(self.strides)}")
+        if (self.decoder in ANCHORED) != bool(self.anchors):
+            raise ValueError(f"decoder {self.decoder} {'needs' if self.decoder in ANCHORED else 'has no'} anchors")
         return self
 
     @property
