@@ -181,20 +181,24 @@ def check_port(host: str, port: int) -> Finding:
 
 
 def check_model(config: LoadedConfig) -> Finding:
-    """Load the model as a lane would: hash checked, run once, labels compared with the menu."""
-    from checkout.build import build_detector, build_menu
+    """Load the models as the lanes would: hash checked, run once, labels compared with the menu."""
+    from checkout.build import build_detectors, build_menu
 
     try:
         began_s = time.monotonic()
-        detector = build_detector(config)
+        detectors = {detector.name: detector for detector in build_detectors(config).values()}
         took_s = time.monotonic() - began_s
         try:
-            build_menu(config).check_labels(detector.labels, detector.name)
+            menu = build_menu(config)
+            for detector in detectors.values():
+                menu.check_labels(detector.labels, detector.name)
         finally:
-            detector.close()
+            for detector in detectors.values():
+                detector.close()
     except TraylaneError as err:
         return failed("model", err)
-    return ok("model", f"{detector.name}: {len(detector.labels)} labels, all on the menu, loads in {took_s:.1f} s")
+    told = "; ".join(f"{name}: {len(detector.labels)} labels" for name, detector in detectors.items())
+    return ok("model", f"{told}, all on the menu, loads in {took_s:.1f} s")
 
 
 def check_source(lane_id: str, settings: SourceSettings | None) -> Finding:

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
+from checkout.config import ModelsSettings
 from core.clock import SystemClock
 from core.errors import ConfigError, DataError, FormatError, SourceEnded
 from core.files import write_atomic
@@ -20,6 +21,7 @@ from models.bare_onnx import find_model
 from models.detector import Detector
 from models.device import find_device
 from models.ort_detector import OrtDetector
+from models.registry import Registry
 from models.settings import DetectorSettings
 from streams.factory import make_source
 from streams.source import SourceSettings
@@ -41,7 +43,8 @@ def run(args: argparse.Namespace) -> int:
     if not args.out.parent.is_dir():
         raise ConfigError(f"--out {args.out}: the folder {args.out.parent} does not exist; create it first")
     files = find_files(args.paths)
-    detector = OrtDetector(find_model(args.model), settings, find_device(args.device))
+    registry = Registry(ModelsSettings().registry)
+    detector = OrtDetector(find_model(args.model, registry=registry), settings, find_device(args.device))
     rows: list[dict[str, Any]] = []
     try:
         for name, path in tqdm(files, unit="file", disable=None):

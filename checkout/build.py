@@ -18,9 +18,11 @@ from core.clock import Clock
 from core.errors import ConfigError
 from models.bare_onnx import find_model
 from models.batching import share
+from models.card import ModelCard
 from models.detector import Detector
 from models.device import find_device
 from models.ort_detector import OrtDetector
+from models.registry import Registry
 from models.settings import DetectorSettings
 from store.engine import open_store
 from store.spool import Spool
@@ -47,19 +49,64 @@ def build_menu(config: LoadedConfig) -> Menu:
     return load_menu(config.find(config.site.menu.file, "menu.file"))
 
 
-def build_detector(config: LoadedConfig, settings: DetectorSettings | None = None) -> Detector:
-    """Load the detector; lanes may share it.
+def build_registry(config: LoadedConfig) -> Registry:
+    """Return the registry of imported and promoted models; its folder needs not exist."""
+    return Registry(config.site.models.registry)
+
+
+def find_card(config: LoadedConfig, settings: DetectorSettings | None = None, lane_id: str | None = None) -> ModelCard:
+    """Return the card of the model that a lane runs, its weights found and checked.
 
     Args:
         config: names the model and tells where relative paths start.
         settings: used instead of the configuration's.
+        lane_id: whose own promotions go before those for all lanes.
+
+    Raises:
+        ModelError: the model is missing, nothing is promoted, or the weights are not what the card says.
+    """
+    wanted = settings or config.site.models.detector
+    precision = wanted.precision
+    if precision == "auto" and find_device(wanted.device).kind != "cpu":
+        precision = "fp32"  # per-channel u8s8 is made for CPUs
+    return find_model(wanted.card, config.folder, precision, build_registry(config), lane_id)
+
+
+def build_detector(
+    config: LoadedConfig, settings: DetectorSettings | None = None, lane_id: str | None = None
+) -> Detector:
+    """Load the detector of a lane; lanes may share it. Arguments as for `find_card`.
 
     Raises:
         ModelError: the model is missing, or is not what its card says.
     """
     wanted = settings or config.site.models.detector
-    card = find_model(wanted.card, config.folder)
+    card = find_card(config, wanted, lane_id)
     return share(OrtDetector(card, wanted, find_device(wanted.device)))
+
+
+def build_detectors(config: LoadedConfig) -> dict[str, Detector]:
+    """Load the detectors of all lanes, by lane id; lanes that run the same weights share one.
+
+    Raises:
+        ModelError: a model is missing, or is not what its card says.
+    """
+    by_model: dict[tuple[str, str], Detector] = {}
+    detectors: dict[str, Detector] = {}
+    try:
+        for lane_id in config.site.lanes:
+            card = find_card(config, lane_id=lane_id)
+            # The same weights under another name have other labels.
+            model = (card.full_name, card.file)
+            if model not in by_model:
+                wanted = config.site.models.detector
+                by_model[model] = share(OrtDetector(card, wanted, find_device(wanted.device)))
+            detectors[lane_id] = by_model[model]
+    except BaseException:
+        for detector in by_model.values():
+            detector.close()
+        raise
+    return detectors
 
 
 def build_zones(lane: LaneConfig) -> tuple[Zone, ...]:
@@ -123,7 +170,7 @@ class Site:
     config: LoadedConfig
     lanes: dict[str, Lane]
     menu: Menu
-    detector: Detector
+    detectors: tuple[Detector, ...]
     store: Store
     spools: tuple[Spool, ...]
 
@@ -132,7 +179,8 @@ class Site:
         for spool in self.spools:
             spool.close()
         self.store.close()
-        self.detector.close()
+        for detector in self.detectors:
+            detector.close()
 
 
 def build_site(config: LoadedConfig, clock: Clock, open_stores: Callable[[str, Clock], Store] = open_store) -> Site:
@@ -147,8 +195,10 @@ def build_site(config: LoadedConfig, clock: Clock, open_stores: Callable[[str, C
         if lane.source is None:
             raise ConfigError(f"{config.name}: lanes.{lane_id}: required key source is missing; give its url")
     menu = build_menu(config)
-    detector = build_detector(config)
-    menu.check_labels(detector.labels, detector.name)
+    detectors = build_detectors(config)
+    own = tuple({id(detector): detector for detector in detectors.values()}.values())
+    for detector in own:
+        menu.check_labels(detector.labels, detector.name)
     store = open_stores(config.site.store.url, clock)
     spools: list[Spool] = []
     lanes: dict[str, Lane] = {}
@@ -157,14 +207,15 @@ def build_site(config: LoadedConfig, clock: Clock, open_stores: Callable[[str, C
             settings = config.site.store
             spool = Spool(store, settings.spool / f"{lane_id}.jsonl", clock, settings.spool_events)
             spools.append(spool)
-            lanes[lane_id] = build_lane(config, lane_id, clock, detector, menu, spool)
+            lanes[lane_id] = build_lane(config, lane_id, clock, detectors[lane_id], menu, spool)
     except BaseException:
         for spool in spools:
             spool.close()
         store.close()
-        detector.close()
+        for detector in own:
+            detector.close()
         raise
-    return Site(config, lanes, menu, detector, store, tuple(spools))
+    return Site(config, lanes, menu, own, store, tuple(spools))
 
 
 def build_lane(config: LoadedConfig, lane_id: str, clock: Clock, detector: Detector, menu: Menu, spool: Spool) -> Lane:

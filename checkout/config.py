@@ -61,6 +61,9 @@ class ModelsSettings(Settings):
     """Which models run."""
 
     detector: DetectorSettings = Field(default=DetectorSettings(), description="The detector of all lanes")
+    registry: Path = Field(
+        default=Path("var/models"), description="Folder of imported models and promotions (`traylane models`)"
+    )
 
 
 class MenuFileSettings(Settings):

@@ -13,11 +13,12 @@ from typing import Literal
 
 import numpy as np
 
-from core.errors import ModelMismatch, ModelNotFound
+from core.errors import ConfigError, ModelMismatch, ModelNotFound
 from core.files import sha256_of
-from models.card import InputSpec, ModelCard, load_card
+from models.card import InputSpec, ModelCard, Precision, load_card
 from models.decoders import grid
 from models.device import Device
+from models.registry import Registry
 from models.session import Session
 
 _COCO = (
@@ -34,22 +35,42 @@ _STRIDES = (8, 16, 32)
 _BYTE = 1 / 255
 
 
-def find_model(ref: str, folder: Path | None = None) -> ModelCard:
-    """Return the card of a shipped model, of a card file, or of an .onnx file (its card beside it, else a guess).
+def find_model(
+    ref: str,
+    folder: Path | None = None,
+    precision: Precision | Literal["auto"] | None = None,
+    registry: Registry | None = None,
+    lane: str | None = None,
+) -> ModelCard:
+    """Return the card of the model that a configuration or a person names.
+
+    Args:
+        ref: "@current" or "@CHANNEL" (what is promoted there), the name of a shipped or imported model, a card file, or
+            an .onnx file (its card beside it, else a guess).
+        folder: where a relative path starts (the configuration's folder); then the working folder is tried.
+        precision: which of the card's weights; see `load_card`.
+        registry: of imported models and promotions.
+        lane: whose own channel goes before the default one, for "@current".
 
     Raises:
-        ModelNotFound: nothing there.
+        ModelNotFound: nothing there, or nothing promoted.
         ModelMismatch: the weights do not fit their card, or come without one and their layout is not plain.
         ConfigError: the card is broken.
     """
+    if ref.startswith("@"):
+        if registry is None:
+            raise ConfigError(f"{ref}: only a configuration's lanes know channels; name a model instead")
+        return registry.resolve(ref, lane, precision)
+    if registry is not None and registry.names(ref):
+        return registry.load(ref, precision)
     if not ref.endswith(".onnx"):
-        return load_card(ref, folder)
+        return load_card(ref, folder, precision)
     places = [Path(ref)] if folder is None else [folder / ref, Path(ref)]
     path = next((place for place in places if place.is_file()), None)
     if path is None:
         raise ModelNotFound(f"{ref}: no such model file; give an .onnx file, a card or a shipped model's name")
     beside = path.with_suffix(".yaml")
-    return load_card(str(beside.resolve())) if beside.is_file() else guess_card(path)
+    return load_card(str(beside.resolve()), precision=precision) if beside.is_file() else guess_card(path)
 
 
 def guess_card(path: Path) -> ModelCard:

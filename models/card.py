@@ -20,8 +20,13 @@ from core.settings import Settings, load_settings
 #: Where the cards of the shipped models live.
 SHIPPED = Path(__file__).resolve().parent / "cards"
 
-Decoder = Literal["yolox", "yolov8", "detr", "torchvision"]
+Decoder = Literal["yolox", "yolov8", "detr", "torchvision", "retinanet", "fcos", "ssd"]
+#: Decoders that start from anchors.
+ANCHORED = ("retinanet", "fcos", "ssd")
 Triple = tuple[float, float, float]
+#: What weights and activations are computed in.
+Precision = Literal["fp32", "int8"]
+_SHA256 = r"^[0-9a-f]{64}$"
 
 
 class InputSpec(Settings):
@@ -41,7 +46,16 @@ class InputSpec(Settings):
     letterbox: Literal["topleft", "center", "stretch"] = Field(
         default="topleft", description="How a frame is fitted in"
     )
-    pad: int = Field(default=114, ge=0, le=255, description="Grey value of the border")
+    pad: int | tuple[int, int, int] = Field(
+        default=114, description="Value 0..255 of the border: a grey, or one for each channel in the order of `color`"
+    )
+
+    @field_validator("pad")
+    @classmethod
+    def _pad_is_a_byte(cls, pad: int | tuple[int, int, int]) -> int | tuple[int, int, int]:
+        if not all(0 <= value <= 255 for value in ((pad,) if isinstance(pad, int) else pad)):
+            raise ValueError(f"pad must be 0..255, got {pad}")
+        return pad
 
     @field_validator("std")
     @classmethod
@@ -51,12 +65,42 @@ class InputSpec(Settings):
         return std
 
 
+class AnchorLevel(Settings):
+    """Anchors of one head of a dense detector, in input pixels: `sizes` at each cell of a grid."""
+
+    rows: int = Field(gt=0, description="Cells down")
+    columns: int = Field(gt=0, description="Cells across")
+    step: tuple[float, float] = Field(description="From one cell to the next, across and down")
+    offset: tuple[float, float] = Field(description="Centre of the first cell's anchors, x and y")
+    sizes: tuple[tuple[float, float], ...] = Field(min_length=1, description="Width and height of each anchor")
+
+
 class OutputNames(Settings):
     """Names of the graph's outputs, for decoders that read several; unset ones are found by their shape."""
 
     boxes: str | None = Field(default=None, description="Boxes")
     scores: str | None = Field(default=None, description="Logits (detr) or scores (torchvision)")
     labels: str | None = Field(default=None, description="Class numbers (torchvision)")
+    quality: str | None = Field(default=None, description="Centerness (fcos)")
+
+
+class Variant(Settings):
+    """The same net in another precision: other weights, everything else as the card says."""
+
+    file: str = Field(min_length=1, description="The .onnx file, relative to the card (or to the working folder)")
+    sha256: str = Field(pattern=_SHA256, description="SHA-256 of the .onnx file, checked on every load")
+    scores: dict[str, float | str] = Field(default_factory=dict, description="Measured figures, name -> value")
+
+
+class Lineage(Settings):
+    """Where weights come from, in hashes: the run, its pictures, its code, and the weights that it started from."""
+
+    run: str = Field(default="", description="Id or hash of the training run (of its run.json)")
+    data_sha256: dict[str, str] = Field(default_factory=dict, description="Role of a set (train, validation) -> hash")
+    parent_sha256: str | None = Field(
+        default=None, pattern=_SHA256, description="SHA-256 of the weights (or checkpoint) that training started from"
+    )
+    git: str = Field(default="", description="Commit of the code; + says that tracked files were changed")
 
 
 class ModelCard(Settings):
@@ -67,9 +111,13 @@ class ModelCard(Settings):
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$", description="Short name, lower case")
     version: str = Field(default="1", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="Version of the weights")
     file: str = Field(min_length=1, description="The .onnx file, relative to the card (or to the working folder)")
-    sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256 of the .onnx file, checked on every load")
+    sha256: str = Field(pattern=_SHA256, description="SHA-256 of the .onnx file, checked on every load")
+    precision: Precision = Field(default="fp32", description="What the weights in `file` are computed in")
+    variants: dict[Literal["int8"], Variant] = Field(
+        default_factory=dict, description="The same net in other precisions, chosen by models.detector.precision"
+    )
     task: Literal["detect"] = Field(default="detect", description="What the model does")
-    decoder: Decoder = Field(description="How the outputs are read: yolox, yolov8, detr or torchvision")
+    decoder: Decoder = Field(description="How the outputs are read: yolox, yolov8, detr, torchvision, or raw heads")
     input: InputSpec = Field(description="What the model eats")
     outputs: OutputNames = Field(default=OutputNames(), description="Names of the outputs, where needed")
     classes: tuple[str, ...] = Field(min_length=1, description="The model's classes, in the order of its outputs")
@@ -78,6 +126,7 @@ class ModelCard(Settings):
         description="Model class -> dish, @hand or @item; null or missing = ignored. Unset: every class is a label",
     )
     strides: tuple[int, ...] = Field(default=(8, 16, 32), min_length=1, description="Cell sizes of the yolox heads")
+    anchors: tuple[AnchorLevel, ...] = Field(default=(), description="What retinanet, fcos and ssd heads start from")
     activation: Literal["none", "sigmoid", "softmax"] = Field(
         default="none", description="What turns the class outputs into 0..1 (softmax: detr, last class is no object)"
     )
@@ -90,6 +139,7 @@ class ModelCard(Settings):
     )
     licence: str = Field(min_length=1, description="Licence of the weights")
     source: str = Field(min_length=1, description="Where the weights come from")
+    lineage: Lineage | None = Field(default=None, description="Run, data, parent and code, where they are known")
     scores: dict[str, float | str] = Field(default_factory=dict, description="Measured figures, name -> value")
     notes: str = Field(default="", description="What a person should know")
 
@@ -113,12 +163,19 @@ class ModelCard(Settings):
         if self.decoder == "yolox" and (self.input.width % max(self.strides) or self.input.height % max(self.strides)):
             size = f"{self.input.width}x{self.input.height}"
             raise ValueError(f"input {size} must be a multiple of the largest stride {max(self.strides)}")
+        if (self.decoder in ANCHORED) != bool(self.anchors):
+            raise ValueError(f"decoder {self.decoder} {'needs' if self.decoder in ANCHORED else 'has no'} anchors")
         return self
 
     @property
-    def full_name(self) -> str:
-        """Name and version as used in events, such as "traynet@1"."""
+    def ref(self) -> str:
+        """Name and version, such as "traynet@1": what a configuration asks for, whatever the precision."""
         return f"{self.name}@{self.version}"
+
+    @property
+    def full_name(self) -> str:
+        """Name, version and precision as used in events, such as "traynet@1" or "traynet@1/int8"."""
+        return self.ref if self.precision == "fp32" else f"{self.ref}/{self.precision}"
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -141,6 +198,33 @@ class ModelCard(Settings):
         """Who suppresses whom: what the card says, else nobody for models that need none."""
         return self.nms or ("none" if self.decoder == "detr" else "label")
 
+    def at(self, precision: Precision | Literal["auto"]) -> ModelCard:
+        """Return the card of the weights in another precision, alone.
+
+        Args:
+            precision: "fp32" means the card's own `file`, "int8" its variant, "auto" the variant where there is one.
+
+        Raises:
+            ModelMismatch: there are no weights in that precision.
+        """
+        if precision in ("fp32", self.precision) or (precision == "auto" and "int8" not in self.variants):
+            return self
+        variant = self.variants.get("int8")
+        if variant is None:
+            raise ModelMismatch(
+                f"{self.ref}: no int8 weights in its card; set models.detector.precision: auto or fp32, or make them: "
+                "python -m training.quantise CARD"
+            )
+        return self.model_copy(
+            update={
+                "file": variant.file,
+                "sha256": variant.sha256,
+                "precision": "int8",
+                "variants": {},
+                "scores": variant.scores,
+            }
+        )
+
     def check_class_map(self, where: str) -> None:
         """Raise ModelMismatch when the class map names unknown classes, or ignores every class."""
         unknown = sorted(set(self.class_map or ()) - set(self.classes))
@@ -153,12 +237,16 @@ class ModelCard(Settings):
             raise ModelMismatch(f"{where}: class_map ignores every class; map at least one to a dish")
 
 
-def load_card(ref: str, folder: Path | None = None) -> ModelCard:
+def load_card(
+    ref: str, folder: Path | None = None, precision: Precision | Literal["auto"] | None = None, shipped: Path = SHIPPED
+) -> ModelCard:
     """Return the card that `ref` names, with its weights found and their hash checked.
 
     Args:
         ref: a shipped model as "name@version" or "name" (newest version), or a path to a .yaml card.
         folder: where a relative path starts (the configuration's folder); then the working folder is tried.
+        precision: which of the card's weights; those of `file` if None, "auto" prefers int8.
+        shipped: folder of the shipped cards.
 
     Returns:
         The card; its `file` is an absolute path.
@@ -170,11 +258,13 @@ def load_card(ref: str, folder: Path | None = None) -> ModelCard:
     """
     if ref.endswith((".yaml", ".yml")) or "/" in ref or os.sep in ref:
         path = _find_card(ref, folder)
-        card = _read_card(path)
+        card = read_card(path)
     else:
-        path, card = _find_shipped(ref)
+        path, card = _find_shipped(ref, shipped)
     card.check_class_map(str(path))
-    weights = _find_weights(card, path)
+    if precision is not None:
+        card = card.at(precision)
+    weights = find_weights(card, path)
     found = sha256_of(weights)
     if found != card.sha256:
         raise ModelMismatch(
@@ -184,7 +274,12 @@ def load_card(ref: str, folder: Path | None = None) -> ModelCard:
     return card.model_copy(update={"file": str(weights)})
 
 
-def _read_card(path: Path) -> ModelCard:
+def read_card(path: Path) -> ModelCard:
+    """Return a card as it is written, its weights neither looked for nor checked.
+
+    Raises:
+        ConfigError: the card is missing or broken; names file, line and key.
+    """
     return load_settings(ModelCard, path)[0]
 
 
@@ -201,7 +296,7 @@ def _find_card(ref: str, folder: Path | None) -> Path:
 def _find_shipped(ref: str, cards: Path = SHIPPED) -> tuple[Path, ModelCard]:
     """Return path and card of a shipped model; without a version the newest one."""
     name, _, version = ref.partition("@")
-    every = [(path, _read_card(path)) for path in sorted(cards.glob("*.yaml"))]
+    every = [(path, read_card(path)) for path in sorted(cards.glob("*.yaml"))]
     fitting = [(path, card) for path, card in every if card.name == name and version in ("", card.version)]
     if not fitting:
         names = ", ".join(sorted(card.full_name for _, card in every)) or "none"
@@ -216,7 +311,12 @@ def _version_key(version: str) -> tuple[Any, ...]:
     return tuple((0, int(part), "") if part.isdigit() else (1, 0, part) for part in version.split("."))
 
 
-def _find_weights(card: ModelCard, path: Path) -> Path:
+def find_weights(card: ModelCard, path: Path) -> Path:
+    """Return where the weights of a card lie: beside the card at `path`, else from the working folder.
+
+    Raises:
+        ModelNotFound: in neither place.
+    """
     places = [path.parent / card.file, Path(card.file)]
     for place in places:
         if place.is_file():

@@ -4,50 +4,30 @@ A decoder gets the outputs of one image and gives `Candidates`. Cheap tests come
 those whose score can reach the threshold are looked at more closely.
 
 Layouts: YOLOX (Ge et al. 2021, arXiv:2107.08430), YOLOv8-style transposed heads, DETR-style queries (Carion et al.
-2020, arXiv:2005.12872) and the detection models of torchvision.
+2020, arXiv:2005.12872) and the finished detections of torchvision; for its raw heads see `anchor_decoders.py`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from core.boxes import to_xyxy
 from core.errors import InferenceError, ModelMismatch
+from models.anchor_decoders import AnchorDecoder
+from models.candidates import (
+    Array,
+    Candidates,
+    Decoder,
+    check_classes,
+    logit,
+    shape_text,
+    share_out,
+    sigmoid,
+    softmax,
+)
 from models.card import ModelCard
-
-Array = NDArray[np.float32]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Candidates:
-    """What may be an object, before classes are mapped and doubles are removed.
-
-    Attributes:
-        boxes: (M, 4) float32 xyxy, pixels of the network's input.
-        scores: (M, C) float32 0..1: how sure the model is that here is an object of this class.
-        probs: (M, C) float32, rows sum to at most 1: the class, given that there is an object.
-    """
-
-    boxes: Array
-    scores: Array
-    probs: Array
-
-
-class Decoder(Protocol):
-    """Turns the outputs of one image into candidates."""
-
-    def check(self, outputs: Sequence[Array]) -> None:
-        """Raise ModelMismatch when the shapes are not what the card promises."""
-        ...
-
-    def decode(self, outputs: Sequence[Array], min_score: float) -> Candidates:
-        """Return every candidate that has a class score of at least `min_score`."""
-        ...
 
 
 def make_decoder(card: ModelCard) -> Decoder:
@@ -58,7 +38,9 @@ def make_decoder(card: ModelCard) -> Decoder:
         return Yolov8Decoder(card)
     if card.decoder == "detr":
         return DetrDecoder(card)
-    return TorchvisionDecoder(card)
+    if card.decoder == "torchvision":
+        return TorchvisionDecoder(card)
+    return AnchorDecoder(card)
 
 
 def grid(width: int, height: int, strides: Sequence[int]) -> tuple[Array, Array]:
@@ -87,18 +69,18 @@ class YoloxDecoder:
         size = f"{self._card.input.width}x{self._card.input.height}"
         if len(shape) != 2 or shape[0] != len(self._cells):
             raise ModelMismatch(
-                f"{self._card.full_name}: output is {_text(shape)}, but yolox heads with strides "
+                f"{self._card.full_name}: output is {shape_text(shape)}, but yolox heads with strides "
                 f"{list(self._card.strides)} at {size} have {len(self._cells)} cells; correct input, strides or decoder"
             )
-        _check_classes(self._card, shape[1] - 5)
+        check_classes(self._card, shape[1] - 5)
 
     def decode(self, outputs: Sequence[Array], min_score: float) -> Candidates:
         """Return the candidates; objectness alone rules out nearly all cells."""
         raw = outputs[0]
         logits = self._card.activation == "sigmoid"
-        at = (raw[:, 4] >= (_logit(min_score) if logits else min_score)).nonzero()[0]
+        at = (raw[:, 4] >= (logit(min_score) if logits else min_score)).nonzero()[0]
         rows = raw[at]
-        ratings = _sigmoid(rows[:, 4:]) if logits else rows[:, 4:]
+        ratings = sigmoid(rows[:, 4:]) if logits else rows[:, 4:]
         classes = ratings[:, 1:]
         scores = classes * ratings[:, :1]
         centres = (rows[:, :2] + self._cells[at]) * self._strides[at]
@@ -106,7 +88,7 @@ class YoloxDecoder:
         boxes = np.empty((len(at), 4), dtype=np.float32)
         np.subtract(centres, half, out=boxes[:, :2])
         np.add(centres, half, out=boxes[:, 2:])
-        return Candidates(boxes, scores, _share_out(classes))
+        return Candidates(boxes, scores, share_out(classes))
 
 
 class Yolov8Decoder:
@@ -120,19 +102,19 @@ class Yolov8Decoder:
         shape = outputs[0].shape
         if len(shape) != 2 or shape[0] < 5:
             raise ModelMismatch(
-                f"{self._card.full_name}: output is {_text(shape)}, the yolov8 decoder reads (4 + classes, cells); "
-                "correct the card's decoder"
+                f"{self._card.full_name}: output is {shape_text(shape)}, the yolov8 decoder reads (4 + classes, "
+                "cells); correct the card's decoder"
             )
-        _check_classes(self._card, shape[0] - 4)
+        check_classes(self._card, shape[0] - 4)
 
     def decode(self, outputs: Sequence[Array], min_score: float) -> Candidates:
         """Return the candidates whose best class reaches `min_score`."""
         raw = outputs[0]
         logits = self._card.activation == "sigmoid"
         best = raw[4:].max(axis=0)
-        rows = raw[:, best >= (_logit(min_score) if logits else min_score)].T
-        scores = _sigmoid(rows[:, 4:]) if logits else rows[:, 4:]
-        return Candidates(to_xyxy(rows[:, :4]).astype(np.float32), scores, _share_out(scores))
+        rows = raw[:, best >= (logit(min_score) if logits else min_score)].T
+        scores = sigmoid(rows[:, 4:]) if logits else rows[:, 4:]
+        return Candidates(to_xyxy(rows[:, :4]).astype(np.float32), scores, share_out(scores))
 
 
 class DetrDecoder:
@@ -146,22 +128,23 @@ class DetrDecoder:
         """Raise ModelMismatch when boxes and logits do not belong together."""
         boxes, logits = outputs
         if boxes.ndim != 2 or logits.ndim != 2 or boxes.shape[1] != 4 or len(boxes) != len(logits):
+            shapes = f"{shape_text(boxes.shape)} and {shape_text(logits.shape)}"
             raise ModelMismatch(
-                f"{self._card.full_name}: outputs are {_text(boxes.shape)} and {_text(logits.shape)}, the detr decoder "
-                "reads boxes (queries, 4) and logits (queries, classes); correct the card's decoder or outputs"
+                f"{self._card.full_name}: outputs are {shapes}, the detr decoder reads "
+                "boxes (queries, 4) and logits (queries, classes); correct the card's decoder or outputs"
             )
-        _check_classes(self._card, logits.shape[1] - (self._card.activation == "softmax"))
+        check_classes(self._card, logits.shape[1] - (self._card.activation == "softmax"))
 
     def decode(self, outputs: Sequence[Array], min_score: float) -> Candidates:
         """Return the queries whose best class reaches `min_score`."""
         boxes, logits = outputs
         if self._card.activation == "softmax":
-            scores = _softmax(logits)[:, :-1]
+            scores = softmax(logits)[:, :-1]
         else:
-            scores = _sigmoid(logits) if self._card.activation == "sigmoid" else logits
+            scores = sigmoid(logits) if self._card.activation == "sigmoid" else logits
         keep = scores.max(axis=1) >= min_score
         scores = scores[keep]
-        probs = _share_out(scores)
+        probs = share_out(scores)
         if self._card.activation == "softmax":
             probs = scores / np.maximum(scores.sum(axis=1, keepdims=True), np.float32(1e-9))
         return Candidates((to_xyxy(boxes[keep]) * self._size).astype(np.float32), scores, probs)
@@ -177,7 +160,7 @@ class TorchvisionDecoder:
         """Raise ModelMismatch when the three outputs are not N boxes, N scores and N class numbers."""
         boxes, scores, labels = outputs
         if boxes.shape != (len(scores), 4) or scores.ndim != 1 or labels.shape != scores.shape:
-            shapes = ", ".join(_text(array.shape) for array in outputs)
+            shapes = ", ".join(shape_text(array.shape) for array in outputs)
             raise ModelMismatch(
                 f"{self._card.full_name}: outputs are {shapes}, the torchvision decoder reads boxes (N, 4), scores "
                 "(N,) and labels (N,); correct the card's decoder or outputs"
@@ -199,37 +182,3 @@ class TorchvisionDecoder:
         table = np.zeros((len(classes), count), dtype=np.float32)
         table[np.arange(len(classes)), classes] = scores[keep]
         return Candidates(boxes[keep].astype(np.float32, copy=False), table, table)
-
-
-def _check_classes(card: ModelCard, found: int) -> None:
-    if found != len(card.classes):
-        raise ModelMismatch(
-            f"{card.full_name}: the model has {found} classes, its card names {len(card.classes)}; correct `classes`"
-        )
-
-
-def _share_out(scores: Array) -> Array:
-    """Return independent class scores as probabilities: rows that sum to more than 1 are scaled down to 1."""
-    total = scores.sum(axis=1, keepdims=True)
-    shares: Array = scores / np.maximum(total, np.float32(1))
-    return shares
-
-
-def _sigmoid(logits: Array) -> Array:
-    # exp(-88) is the smallest that float32 holds; beyond it the answer is 0 or 1 anyway.
-    values: Array = np.float32(1) / (np.float32(1) + np.exp(-np.clip(logits, -80, 80)))
-    return values
-
-
-def _softmax(logits: Array) -> Array:
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    values: Array = powers / powers.sum(axis=1, keepdims=True)
-    return values
-
-
-def _logit(score: float) -> float:
-    return float(np.log(score / (1 - score)))
-
-
-def _text(shape: tuple[int, ...]) -> str:
-    return "(" + ", ".join(map(str, shape)) + ")"

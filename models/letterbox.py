@@ -116,7 +116,8 @@ class Letterbox:
         size = (where.inner_height, where.inner_width)
         self._small = np.empty((*size, 3), np.uint8)
         self._planes = [np.empty(size, np.uint8) for _ in range(3)]
-        self._target[:] = self._table[:, self._spec.pad, None, None]
+        pad = self._spec.pad
+        self._target[:] = self._table[[0, 1, 2], [pad] * 3 if isinstance(pad, int) else list(pad), None, None]
         bottom, right = where.top + where.inner_height, where.left + where.inner_width
         self._inner = self._target[:, where.top : bottom, where.left : right]
         return where

@@ -1,4 +1,4 @@
-"""The detector that lanes use: a model card, run by ONNX Runtime.
+"""The detector that lanes use: a model card, run by ONNX Runtime (or OpenVINO).
 
 `frames -> letterbox into one batch -> session.run -> decoder -> Selection -> Detections`
 """
@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 
 from core.errors import ModelMismatch
 from core.records import Detections, Frame
-from models.card import InputSpec, ModelCard
+from models.card import ANCHORED, InputSpec, ModelCard
 from models.decoders import make_decoder
 from models.device import Device, find_device
 from models.letterbox import Fit, Letterbox
-from models.session import Session, TensorSpec
+from models.runtimes import Inference, open_model
+from models.session import TensorSpec
 from models.settings import DetectorSettings
 from models.suppression import Selection
 
@@ -33,6 +34,7 @@ class OrtDetector:
         card: as `load_card` gives it, with an absolute `file`.
         settings: thresholds and threads.
         device: where to run; by default what `settings.device` leads to.
+        inference: computes the outputs; the card's file by the settings' runtime if None.
 
     Raises:
         ModelNotFound: the weights are missing.
@@ -40,13 +42,19 @@ class OrtDetector:
         ModelError: the device cannot be used.
     """
 
-    def __init__(self, card: ModelCard, settings: DetectorSettings, device: Device | None = None) -> None:
+    def __init__(
+        self,
+        card: ModelCard,
+        settings: DetectorSettings,
+        device: Device | None = None,
+        inference: Inference | None = None,
+    ) -> None:
         # OpenCV's own threads would compete with other lanes for a resize of a quarter of a millisecond.
         cv2.setNumThreads(1)
         card.check_class_map(card.full_name)
         self._card, self._settings = card, settings
-        self._session: Session | None = Session(
-            Path(card.file), device or find_device(settings.device), settings.threads
+        self._session: Inference | None = inference or open_model(
+            Path(card.file), device or find_device(settings.device), settings
         )
         self.device = self._session.device
         self._input, self._places, self._half = _check_input(card, self._session.inputs)
@@ -158,11 +166,17 @@ def choose_outputs(card: ModelCard, outputs: Sequence[TensorSpec]) -> list[str]:
         ModelMismatch: the decoder reads more outputs than there are, or one that the card names is missing.
     """
     names = [output.name for output in outputs]
-    asked = [name for name in (card.outputs.boxes, card.outputs.scores, card.outputs.labels) if name is not None]
+    asked = [
+        name
+        for name in (card.outputs.boxes, card.outputs.scores, card.outputs.labels, card.outputs.quality)
+        if name is not None
+    ]
     if missing := [name for name in asked if name not in names]:
         raise ModelMismatch(f"{card.full_name}: no output {missing[0]!r} in the model (it has {', '.join(names)})")
     if card.decoder in ("yolox", "yolov8"):
         return [card.outputs.boxes or names[0]]
+    if card.decoder in ANCHORED:
+        return _raw_heads(card, names)
     left = [output for output in outputs if output.name not in asked]
     boxes = card.outputs.boxes or _take(left, lambda output: output.shape[-1:] == (4,))
     labels = card.outputs.labels
@@ -177,6 +191,19 @@ def choose_outputs(card: ModelCard, outputs: Sequence[TensorSpec]) -> list[str]:
             f"{', '.join(names)}; name them under `outputs` in the card"
         )
     return chosen
+
+
+def _raw_heads(card: ModelCard, names: Sequence[str]) -> list[str]:
+    """Return the outputs of a dense detector, called as our export calls them unless the card says otherwise."""
+    wanted = [card.outputs.boxes or "regression", card.outputs.scores or "logits"]
+    if card.decoder == "fcos":
+        wanted.append(card.outputs.quality or "centerness")
+    if missing := [name for name in wanted if name not in names]:
+        raise ModelMismatch(
+            f"{card.full_name}: the {card.decoder} decoder reads {missing[0]!r}, the model has {', '.join(names)}; "
+            "name it under `outputs` in the card"
+        )
+    return wanted
 
 
 def _take(left: list[TensorSpec], fits: Callable[[TensorSpec], bool]) -> str | None:

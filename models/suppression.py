@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from core.boxes import iou
 from core.errors import InferenceError
 from core.records import HAND, Detections, Frame
+from models.candidates import Candidates
 from models.card import ModelCard
-from models.decoders import Candidates
 from models.letterbox import Fit
 from models.settings import DetectorSettings
 

@@ -84,7 +84,7 @@ def replay(job: Job, clock: Clock | None = None) -> dict[str, Any]:
             f"{source.shown_url}: a camera never ends; replay takes recordings, `traylane run` cameras"
         )
     menu = build_menu(config)
-    detector = build_detector(config)
+    detector = build_detector(config, lane_id=lane_id)
     try:
         key = stream_key_for(source, settings, clock)
         pipeline = build_pipeline(config, lane_id, key, clock, detector, menu)

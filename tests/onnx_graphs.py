@@ -101,3 +101,48 @@ def put_yolox(
     sides = [np.log((box[2] - box[0]) / 8), np.log((box[3] - box[1]) / 8)]
     heads[0, cell] = [x - int(x), y - int(y), *sides, obj, *classes]
     return heads
+
+
+def write_convnet(path: Path, size: tuple[int, int] = (96, 64), classes: int = 3, seed: int = 3) -> Path:
+    """Write a real convolutional yolox net for pixels 0..255 at width x height: stem, residual block, three heads."""
+    rng = np.random.default_rng(seed)
+    nodes, constants = [], []
+
+    def conv(x: str, name: str, outputs: int, inputs: int, kernel: int = 3, stride: int = 1, bias: float = 0.0) -> str:
+        weight = rng.normal(0, np.sqrt(2 / (inputs * kernel**2)), (outputs, inputs, kernel, kernel))
+        constants.append(numpy_helper.from_array((weight / (255 if x == "images" else 1)).astype(np.float32), name))
+        constants.append(numpy_helper.from_array(np.full(outputs, bias, np.float32), f"{name}_bias"))
+        pads, strides = [kernel // 2] * 4, [stride] * 2
+        inputs_of = [x, name, f"{name}_bias"]
+        nodes.append(helper.make_node("Conv", inputs_of, [f"{name}_out"], f"{name}_node", pads=pads, strides=strides))
+        return f"{name}_out"
+
+    def node(kind: str, inputs: list[str], output: str, **attributes: object) -> str:
+        nodes.append(helper.make_node(kind, inputs, [output], f"{output}_node", **attributes))
+        return output
+
+    x = node("Relu", [conv("images", "stem", 8, 3, stride=2)], "stem_relu")
+    x = node("Relu", [conv(x, "stage4", 16, 8, stride=2)], "stage4_relu")
+    x = node("Relu", [conv(x, "stage8", 16, 16, stride=2)], "stage8_relu")
+    x = node("Relu", [node("Add", [x, conv(x, "block", 16, 16)], "sum")], "block_relu")
+    levels = [x]
+    for stride in (16, 32):
+        levels.append(node("Relu", [conv(levels[-1], f"stage{stride}", 16, 16, stride=2)], f"stage{stride}_relu"))
+    constants.append(numpy_helper.from_array(np.array([0, 5 + classes, -1], np.int64), "flat"))
+    rows = []
+    for stride, level in zip((8, 16, 32), levels, strict=True):
+        parts = [conv(level, f"{part}{stride}", n, 16, 1) for part, n in (("box", 4), ("objectness", 1))]
+        parts.append(conv(level, f"classes{stride}", classes, 16, 1))
+        rows.append(node("Reshape", [node("Concat", parts, f"cat{stride}", axis=1), "flat"], f"rows{stride}"))
+    x = node("Transpose", [node("Concat", rows, "rows", axis=2)], "cells", perm=[0, 2, 1])
+    constants.append(numpy_helper.from_array(np.array([4, 1 + classes], np.int64), "parts"))
+    nodes.append(helper.make_node("Split", [x, "parts"], ["boxes", "logits"], "split_node", axis=2))
+    node("Concat", ["boxes", node("Sigmoid", ["logits"], "sure")], "predictions", axis=2)
+    images = helper.make_tensor_value_info("images", TensorProto.FLOAT, ["n", 3, size[1], size[0]])
+    cells = yolox_heads(size).shape[1]
+    out = helper.make_tensor_value_info("predictions", TensorProto.FLOAT, ["n", cells, 5 + classes])
+    graph = helper.make_graph(nodes, "convnet", [images], [out], constants)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    onnx.checker.check_model(model)
+    path.write_bytes(model.SerializeToString())
+    return path

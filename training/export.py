@@ -1,7 +1,8 @@
-"""From a checkpoint to a model that ships: ONNX with raw YOLOX layout, checked against torch, and its card.
+"""From a trained net to a model that ships: ONNX with raw heads, checked against torch, and its card.
 
-The input is uint8's range (0..255, RGB, no normalisation): the division by 255 is folded into the first convolution, so
-that a lane only copies pixels. The output is (B, A, 5 + C): centre offsets and log sizes per cell, then probabilities.
+TrayNet's input is uint8's range (0..255, RGB, no normalisation): the division by 255 is folded into the first
+convolution, so that a lane only copies pixels. Its output is (B, A, 5 + C): centre offsets and log sizes per cell, then
+probabilities. What torchvision's detectors leave as is told in `raw_heads.py`.
 """
 
 from __future__ import annotations
@@ -9,18 +10,24 @@ from __future__ import annotations
 import copy
 import tempfile
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import onnxruntime as ort
 import torch
 import yaml
+from numpy.typing import NDArray
 
-from core.errors import ModelMismatch
+from core.errors import ConfigError, ModelMismatch
 from core.files import sha256_of, write_atomic
+from models.card import InputSpec, Lineage, ModelCard
+from models.letterbox import Letterbox
 from training.checkpoint import net_of
+from training.raw_heads import Exportable, Heads, TorchInference, heads_of
 from training.traynet import STRIDES, ExportNet, TrayNet
 
 TOLERANCE = 1e-3
@@ -43,37 +50,125 @@ def export(
         ModelMismatch: the exported graph computes something else than the net.
     """
     net, labels = net_of(checkpoint)
+    notes = "Trained on the synthetic lane alone: for the demo and for tests, not for a real counter."
+    origin = Origin("traynet", version, "Apache-2.0", source, scores, notes=notes)
+    return _export_traynet(net, labels, size, card_path, origin)
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a card says of a model beyond its net.
+
+    Attributes:
+        name: short name, lower case.
+        version: of the weights.
+        licence: of the weights.
+        source: how these weights can be made again.
+        scores: measured figures.
+        lineage: run, data, parent and code, where they are known.
+        notes: what a person should know.
+    """
+
+    name: str
+    version: str
+    licence: str
+    source: str
+    scores: Mapping[str, float] = field(default_factory=dict)
+    lineage: Lineage | None = None
+    notes: str = ""
+
+
+def export_detector(
+    detector: Exportable, card_path: Path, origin: Origin, pictures: Sequence[NDArray[np.uint8]] = ()
+) -> Path:
+    """Write the weights and the card of any detector, both whole or not at all; return the path of the weights.
+
+    Args:
+        detector: one of `training.finetune.detectors`, or what looks like it; it is put into inference mode.
+        card_path: where the card goes; the weights go beside it.
+        origin: what the card says beyond the net.
+        pictures: real ones, (H, W, 3) uint8 RGB, on which torch and the export are compared, besides random ones.
+
+    Raises:
+        ModelMismatch: the exported graph computes something else than the net.
+        ConfigError: the architecture cannot be exported.
+    """
+    if detector.arch == "traynet":
+        detector.net.eval()
+        return _export_traynet(detector.net, detector.labels, detector.size, card_path, origin, pictures)
+    detector.net.eval()
+    heads = heads_of(detector)
     weights = card_path.with_suffix(".onnx")
     weights.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=weights.parent, prefix=".export-") as folder:
         draft = Path(folder) / "draft.onnx"
-        write_onnx(net, size, draft)
-        check_parity(net, size, draft)
-        write_atomic(weights, draft.read_bytes())
-    card = {
-        "name": "traynet",
-        "version": version,
-        "file": weights.name,
-        "sha256": sha256_of(weights),
-        "task": "detect",
-        "decoder": "yolox",
-        "input": {
-            "width": size[0],
-            "height": size[1],
-            "layout": "nchw",
-            "color": "rgb",
-            "letterbox": "topleft",
-            "pad": 114,
-        },
-        "classes": list(labels),
-        "strides": list(STRIDES),
-        "licence": "Apache-2.0",
-        "source": source,
-        "scores": dict(scores),
-        "notes": "Trained on the synthetic lane alone: for the demo and for tests, not for a real counter.",
-    }
-    write_atomic(card_path, yaml.safe_dump(card, sort_keys=False, allow_unicode=True, width=120))
+        write_heads(heads, draft)
+        check_heads(heads, draft, pictures)
+        content = {
+            "decoder": heads.decoder,
+            "input": heads.input.model_dump(mode="json", exclude_defaults=True),
+            "classes": list(detector.labels),
+            "anchors": [level.model_dump(mode="json") for level in heads.anchors],
+            "class_offset": heads.class_offset,
+        }
+        _keep(draft, weights, card_path, origin, content)
     return weights
+
+
+def _export_traynet(
+    net: TrayNet,
+    labels: tuple[str, ...],
+    size: tuple[int, int],
+    card_path: Path,
+    origin: Origin,
+    pictures: Sequence[NDArray[np.uint8]] = (),
+) -> Path:
+    weights = card_path.with_suffix(".onnx")
+    weights.parent.mkdir(parents=True, exist_ok=True)
+    spec = InputSpec(width=size[0], height=size[1])
+    with tempfile.TemporaryDirectory(dir=weights.parent, prefix=".export-") as folder:
+        draft = Path(folder) / "draft.onnx"
+        write_onnx(net, size, draft)
+        check_parity(net, size, draft, [letterboxed(spec, picture) for picture in pictures])
+        content = {
+            "decoder": "yolox",
+            "input": {
+                "width": size[0],
+                "height": size[1],
+                "layout": "nchw",
+                "color": "rgb",
+                "letterbox": "topleft",
+                "pad": 114,
+            },
+            "classes": list(labels),
+            "strides": list(STRIDES),
+        }
+        _keep(draft, weights, card_path, origin, content)
+    return weights
+
+
+def _keep(draft: Path, weights: Path, card_path: Path, origin: Origin, content: Mapping[str, Any]) -> None:
+    """Put the weights beside their card, then the card, which names them by their hash."""
+    card = {
+        "name": origin.name,
+        "version": origin.version,
+        "file": weights.name,
+        "sha256": sha256_of(draft),
+        "task": "detect",
+        **content,
+        "licence": origin.licence,
+        "source": origin.source,
+        "lineage": None if origin.lineage is None else origin.lineage.model_dump(mode="json", exclude_defaults=True),
+        "scores": dict(origin.scores),
+        "notes": origin.notes,
+    }
+    card = {name: value for name, value in card.items() if value not in (None, "", {}, [])}
+    try:
+        ModelCard.model_validate(card)
+    except ValueError as err:
+        raise ConfigError(f"{card_path}: {' '.join(str(err).split())}") from err
+    write_atomic(weights, draft.read_bytes())
+    write_atomic(card_path, yaml.safe_dump(card, sort_keys=False, allow_unicode=True, width=120))
 
 
 def write_onnx(net: TrayNet, size: tuple[int, int], path: Path) -> None:
@@ -93,8 +188,101 @@ def write_onnx(net: TrayNet, size: tuple[int, int], path: Path) -> None:
             external_data=False,
             verbose=False,
         )
+    _strip(path)
+
+
+def write_heads(heads: Heads, path: Path) -> None:
+    """Write the heads as ONNX: inputs (B, 3, H, W) with any B >= 1, or B = 1 where the net takes one picture.
+
+    Raises:
+        ModelMismatch: this version of torch cannot export the net.
+    """
+    example = torch.rand(2 if heads.batched else 1, 3, heads.input.height, heads.input.width)
+    names: dict[str, Any] = {"input_names": ["images"], "output_names": list(heads.outputs), "verbose": False}
+    if heads.batched:
+        names |= {"dynamic_shapes": {"images": {0: torch.export.Dim("batch")}}, "dynamo": True, "external_data": False}
+    else:
+        # What a second stage does depends on what the first one finds, which torch.export cannot follow; tracing
+        # can, with torchvision's own rules for ONNX.
+        names |= {"dynamo": False, "opset_version": 18}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporters warn about their own internals
+        try:
+            torch.onnx.export(heads.net, (example,), str(path), **names)
+        except (RuntimeError, TypeError) as err:
+            told = str(err).strip().splitlines() or [type(err).__name__]
+            raise ModelMismatch(f"torch {torch.__version__} cannot export this net to ONNX ({told[0][:200]})") from err
+    _strip(path)
+
+
+def check_heads(heads: Heads, path: Path, pictures: Sequence[NDArray[np.uint8]] = ()) -> float:
+    """Return the largest difference between the heads in torch and in ONNX, on random and on real pictures.
+
+    Finished detections (Faster R-CNN) are compared as sets, since equal scores have no order; raw heads value by value.
+
+    Raises:
+        ModelMismatch: the difference is more than TOLERANCE.
+    """
+    spec = heads.input
+    rng = np.random.default_rng(0)
+    noise = [rng.integers(0, 256, (spec.height, spec.width, 3), dtype=np.uint8) for _ in range(3)]
+    inputs = [letterboxed(spec, picture)[None] for picture in (*noise, *pictures)]
+    if heads.batched:
+        inputs.append(np.concatenate(inputs[:3]))
+    session, torch_side = _session(path), TorchInference(heads)
+    apart = []
+    for pixels in inputs:
+        wanted = torch_side.run(heads.outputs, {"images": pixels})
+        got = session.run(list(heads.outputs), {"images": pixels})
+        if heads.decoder == "torchvision":
+            apart += [_set_distance(wanted, got, spec.width), _set_distance(got, wanted, spec.width)]
+            continue
+        for name, ours, theirs in zip(heads.outputs, wanted, got, strict=True):
+            if ours.shape != theirs.shape:
+                raise ModelMismatch(f"{path.name}: {name} of the export is {theirs.shape}, of the net {ours.shape}")
+            apart.append(float(np.abs(ours - theirs).max()))
+    return _within_tolerance(apart, path)
+
+
+def _set_distance(ours: Sequence[NDArray[Any]], theirs: Sequence[NDArray[Any]], width: int) -> float:
+    """Return how far the farthest of our detections is from the nearest of theirs: in score, number, box / width.
+
+    One that scores within the tolerance of the lowest may be missing on the other side.
+    """
+    rows, others = (np.column_stack([boxes / width, scores, labels]) for boxes, scores, labels in (ours, theirs))
+    rows = rows[rows[:, 4] > rows[:, 4].min(initial=np.inf) + TOLERANCE]
+    if len(rows) == 0:
+        return 0.0
+    if len(others) == 0:
+        return float("inf")
+    return float(np.abs(rows[:, None] - others[None]).max(axis=2).min(axis=1).max())
+
+
+def _within_tolerance(apart: Sequence[float], path: Path) -> float:
+    """Return the largest difference; raise ModelMismatch when it is too large, or not a number."""
+    worst = float(np.max(apart))
+    if not worst <= TOLERANCE:
+        raise ModelMismatch(f"{path.name}: the export differs from the net by {worst:.2g} (allowed {TOLERANCE})")
+    return worst
+
+
+def letterboxed(spec: InputSpec, picture: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return a picture (H, W, 3) as the product fits it into the input: (3, height, width)."""
+    pixels = np.zeros((3, spec.height, spec.width), dtype=np.float32)
+    Letterbox(spec, pixels).write(picture)
+    return pixels
+
+
+def _session(path: Path) -> ort.InferenceSession:
+    options = ort.SessionOptions()
+    options.log_severity_level = 3
+    return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+
+def _strip(path: Path) -> None:
+    """Take the exporter's stack traces out, which hold paths of this machine."""
     written = onnx.load(str(path))
-    for node in written.graph.node:  # stack traces of the exporter, with paths of this machine
+    for node in written.graph.node:
         del node.metadata_props[:]
     del written.metadata_props[:]
     del written.graph.metadata_props[:]
@@ -111,25 +299,32 @@ def for_bytes(net: TrayNet) -> TrayNet:
     return shipped
 
 
-def check_parity(net: TrayNet, size: tuple[int, int], path: Path) -> float:
-    """Return the largest difference between the net and its ONNX export on random pictures, at two batch sizes.
+def check_parity(
+    net: TrayNet, size: tuple[int, int], path: Path, pictures: Sequence[NDArray[np.float32]] = ()
+) -> float:
+    """Return the largest difference between the net and its ONNX export, on random and on real pictures.
+
+    Args:
+        net: as it was trained, for pixels 0..1.
+        size: width and height of the input.
+        path: the export.
+        pictures: (3, H, W) each, 0..255, as the product fits them in; random ones are tried in any case.
 
     Raises:
         ModelMismatch: the difference is more than TOLERANCE.
     """
-    options = ort.SessionOptions()
-    options.log_severity_level = 3
-    session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    session = _session(path)
     reference = ExportNet(net).eval()
-    worst = 0.0
-    for batch in (1, 3):
-        pixels = np.random.default_rng(batch).integers(0, 256, (batch, 3, size[1], size[0])).astype(np.float32)
+    inputs = [
+        np.random.default_rng(batch).integers(0, 256, (batch, 3, size[1], size[0])).astype(np.float32)
+        for batch in (1, 3)
+    ]
+    apart = []
+    for pixels in (*inputs, *(picture[None] for picture in pictures)):
         with torch.no_grad():
             wanted = reference(torch.from_numpy(pixels) / 255).numpy()
         got = session.run(None, {"images": pixels})[0]
         if got.shape != wanted.shape:
             raise ModelMismatch(f"{path}: the export gives {got.shape}, the net {wanted.shape}")
-        worst = max(worst, float(np.abs(got - wanted).max()))
-    if not worst <= TOLERANCE:
-        raise ModelMismatch(f"{path}: the export differs from the net by {worst:.2g} (allowed {TOLERANCE})")
-    return worst
+        apart.append(float(np.abs(got - wanted).max()))
+    return _within_tolerance(apart, path)

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from core.boxes import nms
 from core.errors import InferenceError
 from core.records import HAND, Frame
+from models.candidates import Candidates
 from models.card import InputSpec, ModelCard
-from models.decoders import Candidates
 from models.letterbox import fit
 from models.settings import DetectorSettings
 from models.suppression import SAME_OBJECT_IOU, Selection, pair_limits, suppress
