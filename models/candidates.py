@@ -23,11 +23,13 @@ class Candidates:
         boxes: (M, 4) float32 xyxy, pixels of the network's input.
         scores: (M, C) float32 0..1: how sure the model is that here is an object of this class.
         probs: (M, C) float32, rows sum to at most 1: the class, given that there is an object.
+        presence: (M,) float32 0..1: how sure the model is that here is anything; None where it does not tell.
     """
 
     boxes: Array
     scores: Array
     probs: Array
+    presence: Array | None = None
 
 
 class Decoder(Protocol):

@@ -27,13 +27,14 @@ Triple = tuple[float, float, float]
 #: What weights and activations are computed in.
 Precision = Literal["fp32", "int8"]
 _SHA256 = r"^[0-9a-f]{64}$"
+_LARGEST_SIDE = 4096
 
 
 class InputSpec(Settings):
     """What the network eats: pixels become `(value * scale - mean) / std` per channel, in the order of `color`."""
 
-    width: int = Field(gt=0, le=4096, description="Pixels across")
-    height: int = Field(gt=0, le=4096, description="Pixels down")
+    width: int = Field(gt=0, le=_LARGEST_SIDE, description="Pixels across")
+    height: int = Field(gt=0, le=_LARGEST_SIDE, description="Pixels down")
     layout: Literal["nchw", "nhwc", "chw"] = Field(
         default="nchw", description="Order of the axes; chw has no batch axis"
     )
@@ -224,6 +225,23 @@ class ModelCard(Settings):
                 "scores": variant.scores,
             }
         )
+
+    def sized(self, size: tuple[int, int] | None) -> ModelCard:
+        """Return the card for frames fitted into `size` (width, height); whether the weights take it shows on loading.
+
+        Raises:
+            ModelMismatch: the size does not fit the heads' strides.
+        """
+        if size is None:
+            return self
+        width, height = size
+        step = max(self.strides)
+        if not (0 < width <= _LARGEST_SIDE and 0 < height <= _LARGEST_SIDE) or width % step or height % step:
+            raise ModelMismatch(
+                f"{self.full_name}: input {width}x{height} does not fit; width and height must be multiples of {step}, "
+                f"at most {_LARGEST_SIDE}: correct models.detector.size"
+            )
+        return self.model_copy(update={"input": self.input.model_copy(update={"width": width, "height": height})})
 
     def check_class_map(self, where: str) -> None:
         """Raise ModelMismatch when the class map names unknown classes, or ignores every class."""

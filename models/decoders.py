@@ -88,7 +88,7 @@ class YoloxDecoder:
         boxes = np.empty((len(at), 4), dtype=np.float32)
         np.subtract(centres, half, out=boxes[:, :2])
         np.add(centres, half, out=boxes[:, 2:])
-        return Candidates(boxes, scores, share_out(classes))
+        return Candidates(boxes, scores, share_out(classes), ratings[:, 0])
 
 
 class Yolov8Decoder:

@@ -17,6 +17,7 @@ from core.records import Detections, Frame
 from models.card import ANCHORED, InputSpec, ModelCard
 from models.decoders import make_decoder
 from models.device import Device, find_device
+from models.items import as_items, items_card
 from models.letterbox import Fit, Letterbox
 from models.runtimes import Inference, open_model
 from models.session import TensorSpec
@@ -52,6 +53,7 @@ class OrtDetector:
         # OpenCV's own threads would compete with other lanes for a resize of a quarter of a millisecond.
         cv2.setNumThreads(1)
         card.check_class_map(card.full_name)
+        card = card.sized(settings.size)
         self._card, self._settings = card, settings
         self._session: Inference | None = inference or open_model(
             Path(card.file), device or find_device(settings.device), settings
@@ -60,7 +62,8 @@ class OrtDetector:
         self._input, self._places, self._half = _check_input(card, self._session.inputs)
         self._outputs = choose_outputs(card, self._session.outputs)
         self._decoder = make_decoder(card)
-        self._selection = Selection(card, settings)
+        self._shown = items_card(card) if settings.items_only else card
+        self._selection = Selection(self._shown, settings)
         self._idle: list[_Batch] = []
         self._try_out()
 
@@ -72,7 +75,7 @@ class OrtDetector:
     @property
     def labels(self) -> tuple[str, ...]:
         """What `class_ids` and `class_probs` index."""
-        return self._card.labels
+        return self._shown.labels
 
     @property
     def batches(self) -> bool:
@@ -90,6 +93,8 @@ class OrtDetector:
             self._idle.append(batch)
             for i, (frame, where) in enumerate(zip(portion, fits, strict=True)):
                 candidates = self._decoder.decode(self._of_image(outputs, i), self._settings.min_score)
+                if self._settings.items_only:
+                    candidates = as_items(candidates, self._card)
                 found.append(self._selection.select(candidates, where, frame))
         return found
 

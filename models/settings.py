@@ -41,4 +41,12 @@ class DetectorSettings(Settings):
     nms_iou: float = Field(
         default=0.5, gt=0.0, le=1.0, description="Of two boxes of one label that overlap more, one stays"
     )
+    size: tuple[int, int] | None = Field(
+        default=None,
+        description="Width and height that frames are fitted into, where the model takes any size; the card's if unset",
+    )
+    items_only: bool = Field(
+        default=False,
+        description="Report things as @item whatever their class: for a menu that the model does not know",
+    )
     max_detections: int = Field(default=300, ge=1, le=2000, description="Most detections of one frame, best first")

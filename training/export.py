@@ -172,9 +172,11 @@ def _keep(draft: Path, weights: Path, card_path: Path, origin: Origin, content: 
 
 
 def write_onnx(net: TrayNet, size: tuple[int, int], path: Path) -> None:
-    """Write the net as ONNX for inputs (B, 3, H, W) of 0..255 with any B >= 1."""
+    """Write the net as ONNX for inputs (B, 3, H, W) of 0..255: any B >= 1, any H and W that are multiples of 32."""
     model = ExportNet(for_bytes(net)).eval()
     example = torch.rand(2, 3, size[1], size[0]) * 255
+    step = max(STRIDES)
+    rows, columns = (torch.export.Dim(name, min=2, max=4096 // step) for name in ("rows", "columns"))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter warns about its own internals
         torch.onnx.export(
@@ -183,7 +185,7 @@ def write_onnx(net: TrayNet, size: tuple[int, int], path: Path) -> None:
             str(path),
             input_names=["images"],
             output_names=["predictions"],
-            dynamic_shapes={"images": {0: torch.export.Dim("batch")}},
+            dynamic_shapes={"images": {0: torch.export.Dim("batch"), 2: step * rows, 3: step * columns}},
             dynamo=True,
             external_data=False,
             verbose=False,
@@ -315,9 +317,10 @@ def check_parity(
     """
     session = _session(path)
     reference = ExportNet(net).eval()
+    width, height = size
     inputs = [
-        np.random.default_rng(batch).integers(0, 256, (batch, 3, size[1], size[0])).astype(np.float32)
-        for batch in (1, 3)
+        np.random.default_rng(at).integers(0, 256, shape).astype(np.float32)
+        for at, shape in enumerate(((1, 3, height, width), (3, 3, height, width), (1, 3, width + 32, height + 64)))
     ]
     apart = []
     for pixels in (*inputs, *(picture[None] for picture in pictures)):

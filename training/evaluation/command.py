@@ -34,7 +34,11 @@ def add(subparsers: Any) -> None:
         default="development",
         help="what the pictures are for; the threshold is frozen on development pictures; default development",
     )
-    parser.add_argument("--split", metavar="NAME", help="one part of the set, such as valid; default: all of it")
+    parser.add_argument(
+        "--split",
+        metavar="NAME",
+        help="one part of the set, such as valid; aside: the fixed fifth that none is trained on; default: all",
+    )
     parser.add_argument(
         "--holdout",
         type=float,
@@ -56,6 +60,9 @@ def add(subparsers: Any) -> None:
     parser.add_argument("--predictions", type=Path, metavar="FILE", help="score COCO results instead of a model")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N; default auto")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads; default 1")
+    parser.add_argument("--size", metavar="WxH", help="what pictures are fitted into; default: what the card says")
+    parser.add_argument("--precision", choices=["auto", "fp32", "int8"], default="fp32", help="of the card's weights")
+    parser.add_argument("--registry", type=Path, default=Path("var/models"), help="of imported models")
     parser.set_defaults(run=run)
 
 
@@ -112,8 +119,21 @@ def job_of(args: argparse.Namespace) -> Job:
         predictions=args.predictions,
         device=args.device,
         threads=args.threads,
+        size=_size_of(args.size),
+        precision=args.precision,
+        registry=args.registry,
         command=_command_line(args),
     )
+
+
+def _size_of(text: str | None) -> tuple[int, int] | None:
+    """Return width and height of "320x192"."""
+    if text is None:
+        return None
+    width, cross, height = text.partition("x")
+    if not (cross and width.isdecimal() and height.isdecimal()):
+        raise ConfigError(f"--size {text}: give width and height in pixels, such as 320x320")
+    return int(width), int(height)
 
 
 def summary_lines(result: Result) -> list[str]:
@@ -140,7 +160,7 @@ def _command_line(args: argparse.Namespace) -> str:
     """Return the command that makes the figures again, without the paths of this machine."""
     parts = ["traylane", "evaluate", *([] if args.model is None else [Path(args.model).name])]
     parts += ["--data", args.data.name, "--role", args.role]
-    for name in ("split", "threshold", "against", "class_map"):
+    for name in ("split", "threshold", "against", "class_map", "size"):
         if (value := getattr(args, name)) is not None:
             parts += [f"--{name.replace('_', '-')}", str(value)]
     if args.predictions is not None:

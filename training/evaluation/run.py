@@ -10,17 +10,20 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 from core.errors import ConfigError
 from core.files import sha256_of, write_atomic
 from dataset.images import load_image
 from dataset.reading import Format, read_set, read_splits
 from dataset.records import DetectionSet
-from dataset.splits import split
+from dataset.splits import leave_out, split
 from models.bare_onnx import find_model
 from models.card import ModelCard
 from models.gate import Role, ScoreRecord, SetScores, Verdict, judge
+from models.items import items_card
 from models.ort_detector import OrtDetector
+from models.registry import Registry
 from models.settings import DetectorSettings
 from training.detection_scores import Found
 from training.evaluation.class_match import ClassMatch, match_any, match_classes
@@ -38,6 +41,8 @@ from training.revision import commit
 MIN_SCORE = 0.001
 #: Parts that `traylane train` cuts where the set has none of its own.
 TRAIN_PARTS = ("train", "validation")
+#: Parts that any set has: see `dataset.splits.leave_out`.
+FIFTHS = ("rest", "aside")
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,9 @@ class Job:
     predictions: Path | None = None
     device: str = "auto"
     threads: int = 1
+    size: tuple[int, int] | None = None
+    precision: Literal["auto", "fp32", "int8"] = "fp32"
+    registry: Path | None = None
     command: str = "traylane evaluate"
 
 
@@ -151,7 +159,10 @@ def evaluate(job: Job, on_picture: Callable[[int, int], None] = lambda _done, _o
 
 
 def read_part(job: Job) -> DetectionSet:
-    """Return the pictures that a job is about: the whole set, one part of it, or what `traylane train` kept aside.
+    """Return the pictures that a job is about: the whole set, one part of it, or what was kept aside.
+
+    What `traylane train` chose by are the parts `train` and `validation`; `aside` is the fixed fifth that figures are
+    reported on (`dataset.splits.leave_out`), `rest` the others.
 
     Raises:
         ConfigError: there is no such part.
@@ -162,6 +173,8 @@ def read_part(job: Job) -> DetectionSet:
     parts = read_splits(job.data, job.format)
     if job.part in parts and job.part:
         return parts[job.part]
+    if job.part in FIFTHS and not parts.get(job.part):
+        return leave_out(read_set(job.data, job.format))[FIFTHS.index(job.part)]
     if job.part in TRAIN_PARTS and not set(TRAIN_PARTS) & set(parts):
         shares = {"train": 1 - job.holdout, "validation": job.holdout}
         return split(read_set(job.data, job.format), shares, job.salt)[job.part]
@@ -181,10 +194,15 @@ def _subject(job: Job, whole: DetectionSet, numbering: Numbering, on_picture: Ca
 
 
 def _by_model(ref: str, job: Job, whole: DetectionSet, on_picture: Callable[[int, int], None]) -> _Subject:
-    card: ModelCard = find_model(ref)
+    registry = None if job.registry is None else Registry(job.registry)
+    card: ModelCard = find_model(ref, precision=job.precision, registry=registry)
+    # Whether an item is there is asked of the item head, unless classes are to be left out or renamed.
+    items_only = job.agnostic and not job.class_map
     # Before the model runs for minutes: does it know what is asked?
-    classes = _classes(job, card.labels, whole)
-    settings = DetectorSettings(min_score=MIN_SCORE, device=job.device, threads=job.threads)
+    classes = _classes(job, (items_card(card) if items_only else card).labels, whole)
+    settings = DetectorSettings(
+        min_score=MIN_SCORE, device=job.device, threads=job.threads, items_only=items_only, size=job.size
+    )
     detector = OrtDetector(card, settings)
     try:
         found = detect_set(detector, whole, classes, load_image, lambda done: on_picture(done, len(whole)))
