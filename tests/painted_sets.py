@@ -1,4 +1,4 @@
-"""Labelled sets of painted pictures: one or two coloured blocks on grey, a class is a colour. YOLO on disk."""
+"""Labelled sets of painted pictures: two striped blocks on grey, a class is a colour. YOLO on disk."""
 
 from __future__ import annotations
 
@@ -36,13 +36,14 @@ def paint(folder: Path, count: int, seed: int, labels: tuple[str, ...] = ("red",
     (folder / "labels").mkdir()
     colours = list(COLOURS.values())
     for number in range(count):
-        image = rng.integers(90, 110, (SIDE, SIDE, 3), dtype=np.uint8)
+        image = rng.integers(98, 103, (SIDE, SIDE, 3), dtype=np.uint8)
         lines = []
         for column in range(2):
             kind = int(rng.integers(0, min(shown, len(labels)))) if column else number % min(shown, len(labels))
             x, y = column * 32 + int(rng.integers(0, 8)), int(rng.integers(0, 36))
             w, h = (int(side) for side in rng.integers(16, 24, 2))
             image[y : y + h, x : x + w] = colours[kind]
+            image[y : y + h : 4, x : x + w] //= 2
             lines.append(f"{kind} {(x + w / 2) / SIDE} {(y + h / 2) / SIDE} {w / SIDE} {h / SIDE}")
         cv2.imwrite(str(folder / "images" / f"{number:03d}.png"), image[:, :, ::-1])
         (folder / "labels" / f"{number:03d}.txt").write_text("\n".join(lines) + "\n")

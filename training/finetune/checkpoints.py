@@ -32,7 +32,7 @@ from training.finetune.settings import FinetuneSettings
 FORMAT = 1
 LAST, BEST, KEPT = "last.pt", "best.pt", "checkpoints"
 #: These may change from one resume to the next: no weight depends on them.
-FREE_SETTINGS = frozenset({"workers", "checkpoints", "tensorboard", "gate"})
+FREE_SETTINGS = frozenset({"workers", "checkpoints", "tensorboard", "gate", "timeout_s"})
 
 _log = logging.getLogger(__name__)
 

@@ -19,6 +19,7 @@ from core.errors import ConfigError, DataError, ModelError
 from dataset.records import DetectionSet
 from tests.painted_sets import TINY, painted
 from training.finetune import loop
+from training.finetune.batches import Target
 from training.finetune.checkpoints import net_of_run, read_pt
 from training.finetune.edge_detector import EdgeDetector
 from training.finetune.loop import finetune
@@ -123,7 +124,7 @@ def test_a_run_that_was_cut_goes_on_to_the_same_weights(
     net = TINY.net if arch == "traynet" else NetRecipe(arch=arch, size=(64, 64), norm="group")
     settings = changed(
         net=net,
-        epochs=2 if arch != "traynet" else 3,
+        epochs=2,
         augment="light",
         optimiser=OptimiserRecipe(kind="sgd", rate=0.005, nesterov=True),
         checkpoints=CheckpointRecipe(every_steps=2),
@@ -312,3 +313,29 @@ def test_a_run_starts_from_another_with_its_momentum(sets: tuple[DetectionSet, D
     finetune(*sets, settings.model_copy(update={"start": plain}), tmp_path / "third")
     one, two = lines_of(tmp_path / "second"), lines_of(tmp_path / "third")
     assert one[0]["loss"] != two[0]["loss"]
+
+
+def test_the_gate_lets_a_good_run_pass_and_stops_one_with_shifted_labels(
+    sets: tuple[DetectionSet, DetectionSet], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = changed(epochs=1, gate=True)
+    good = finetune(*sets, settings, tmp_path / "good")
+    assert good.gate is not None
+    assert good.gate.passed, good.gate.reasons
+    # The gate leaves no trace in the weights.
+    finetune(*sets, changed(epochs=1), tmp_path / "without")
+    assert (tmp_path / "good" / "best.pt").read_bytes() == (tmp_path / "without" / "best.pt").read_bytes()
+
+    whole = EdgeDetector.losses
+
+    def shifted(self: EdgeDetector, images: list[Tensor], targets: list[Target]) -> dict[str, Tensor]:
+        return whole(self, images, [Target(t.boxes, 1 - t.classes, t.ignored) for t in targets])
+
+    monkeypatch.setattr(EdgeDetector, "losses", shifted)
+    with pytest.raises(ModelError, match=r"cannot learn even one batch by heart: .*--no-gate"):
+        finetune(*sets, settings, tmp_path / "bad")
+    bad = read_record(tmp_path / "bad")
+    assert bad.status == "failed"
+    assert bad.gate is not None
+    assert not bad.gate.passed
+    assert not (tmp_path / "bad" / "metrics.jsonl").exists()
