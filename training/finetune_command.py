@@ -345,7 +345,7 @@ def _export_to_mlflow(out: Path, uri: str | None) -> int:
 
 
 def _export_card(args: argparse.Namespace) -> int:
-    from training.export import export_run
+    from training.finetune.shipping import export_run
 
     weights = export_run(args.out, args.export)
     print(f"{weights} ({weights.stat().st_size / 1e6:.2f} MB)", flush=True)

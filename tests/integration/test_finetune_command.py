@@ -228,3 +228,18 @@ def test_every_setting_says_what_it_is_and_every_flag_means_one() -> None:
     known = flat(TINY.model_dump())
     for flag in (*finetune_command.SHARED, *finetune_command.OWN):
         assert flag.key in known, flag.name
+
+
+def test_a_run_becomes_a_model_that_the_product_loads(pictures: Path, tmp_path: Path) -> None:
+    from models.card import load_card
+
+    out, card_path = tmp_path / "run", tmp_path / "blocks@1.yaml"
+    assert main(line_of(pictures, out)) == 0
+    assert main(["train", "--out", str(out), "--export", str(card_path)]) == 0
+    card, record = load_card(str(card_path)), read_record(out)
+    assert (card.name, card.version, tuple(card.classes)) == ("blocks", "1", ("red", "green"))
+    assert record.best is not None
+    assert card.scores["validation_ap50"] == record.best.scores["ap50"]
+    assert card.lineage is not None
+    assert card.lineage.data_sha256 == {use: pictures.sha256 for use, pictures in record.data.items()}
+    assert main(["train", "--out", str(out), "--export", str(tmp_path / "blocks.yaml")]) == 2
