@@ -97,6 +97,10 @@ class VersionConflict(DataError):
     """A frozen version would be changed."""
 
 
+class FolderUnusable(TraylaneError, OSError):
+    """A folder that results go to cannot be written (disk full, read-only, no rights); what is whole in it stays."""
+
+
 class StoreError(TraylaneError):
     """The event store failed."""
 

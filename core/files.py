@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 
-def write_atomic(path: Path, content: bytes | str) -> None:
+def write_atomic(path: Path, content: bytes | memoryview | str) -> None:
     """Replace `path` by `content` so that a crash leaves the old file or the new one, never half.
 
     Text is written as UTF-8. The parent folder must exist.

@@ -8,49 +8,71 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import ConfigError
+from training import finetune_command
+
+#: Flags that only the recipe for the synthetic lane has, and their defaults.
+_LANE_ONLY = {
+    "minutes": 45.0,
+    "round_steps": 500,
+    "cache": Path("var/traynet"),
+    "rolls": 1000,
+    "validation_rolls": 48,
+    "frames": 30,
+    "render_only": False,
+}
+#: What it takes for flags that fine-tuning has, too.
+_LANE_DEFAULTS = {"batch": 16, "rate": 2e-3, "seed": 1, "threads": 2}
 
 
 def add(subparsers: Any) -> None:
     """Add the verb to the command line; torch is imported only when it runs."""
     parser = subparsers.add_parser(
         "train",
-        help="train a detector on the synthetic lane",
-        description="Train the shipped detector on the synthetic lane: metrics.jsonl, best.pt, last.pt, run.json.",
+        help="train a detector on the synthetic lane, or fine-tune one on your pictures",
+        description="With --data fine-tune any detector on labelled pictures; without, train the shipped one on the "
+        "synthetic lane. DIR gets metrics.jsonl, best.pt, last.pt, run.json.",
     )
-    parser.add_argument("--arch", choices=["traynet"], default="traynet", help="the net")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the run")
-    parser.add_argument("--data", metavar="VIEW_OR_DIR", help="other pictures than the synthetic lane (not yet)")
-    parser.add_argument("--init", type=Path, metavar="PATH", help="start from the weights of this checkpoint")
     parser.add_argument("--resume", action="store_true", help="go on from DIR/last.pt")
-    budget = parser.add_mutually_exclusive_group()
-    budget.add_argument("--steps", type=int, help="optimiser steps of the whole run (repeats exactly)")
-    budget.add_argument("--minutes", type=float, default=45.0, help="wall-clock budget of the run; default 45")
-    parser.add_argument("--round-steps", type=int, default=500, help="steps between two validations; default 500")
-    parser.add_argument("--batch", type=int, default=16, help="pictures of one step; default 16")
-    parser.add_argument("--rate", type=float, default=2e-3, help="peak learning rate; default 0.002")
-    parser.add_argument("--seed", type=int, default=1, help="of weights, order and augmentation; default 1")
-    parser.add_argument("--threads", type=int, default=2, help="threads of torch; default 2")
-    parser.add_argument("--cache", type=Path, default=Path("var/traynet"), help="where rendered pictures are kept")
-    parser.add_argument("--rolls", type=int, default=1000, help="lanes to render for training, 1..1000; default 1000")
-    parser.add_argument("--validation-rolls", type=int, default=48, help="lanes to choose by, 1..50; default 48")
-    parser.add_argument("--frames", type=int, default=30, help="pictures of each lane; default 30")
-    parser.add_argument("--render-only", action="store_true", help="render the pictures and stop")
     parser.add_argument(
         "--export", type=Path, metavar="CARD", help="write CARD.yaml and .onnx from DIR/best.pt; then stop"
     )
+    budget = parser.add_mutually_exclusive_group()
+    for flag in finetune_command.SHARED:
+        place = budget if flag.name == "--steps" else parser
+        place.add_argument(flag.name, type=flag.kind, metavar=flag.metavar, help=flag.text)
+    budget.add_argument("--minutes", type=float, help="wall-clock budget on the synthetic lane; default 45")
+    lane = parser.add_argument_group("the synthetic lane (without --data)")
+    lane.add_argument("--round-steps", type=int, help="steps between two validations; default 500")
+    lane.add_argument("--cache", type=Path, help="where rendered pictures are kept; default var/traynet")
+    lane.add_argument("--rolls", type=int, help="lanes to render for training, 1..1000; default 1000")
+    lane.add_argument("--validation-rolls", type=int, help="lanes to choose by, 1..50; default 48")
+    lane.add_argument("--frames", type=int, help="pictures of each lane; default 30")
+    lane.add_argument("--render-only", action="store_true", default=None, help="render the pictures and stop")
+    finetune_command.add_arguments(parser)
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the verb; return the exit code."""
-    if args.data is not None:
-        raise ConfigError(
-            "--data: other pictures than the synthetic lane come with the transfer-learning work; "
-            "leave --data out to train on the synthetic lane"
-        )
-    if args.export is not None:
-        return _export(args)
-    return _train(args)
+    """Run the verb; return the exit code.
+
+    Raises:
+        ConfigError: flags of the other recipe.
+    """
+    lane_only = [f"--{name.replace('_', '-')}" for name in _LANE_ONLY if getattr(args, name) is not None]
+    if finetune_command.is_finetune(args):
+        if lane_only:
+            raise ConfigError(f"{', '.join(lane_only)}: for the synthetic lane only; leave them out with --data")
+        return finetune_command.run(args)
+    others = finetune_command.given_flags(args)
+    if others:
+        raise ConfigError(f"{', '.join(others)}: for transfer learning only; say on which pictures with --data PATH")
+    if args.arch not in (None, "traynet"):
+        raise ConfigError(f"--arch {args.arch}: the synthetic lane trains traynet; fine-tune others with --data PATH")
+    for name, default in (_LANE_ONLY | _LANE_DEFAULTS).items():
+        if getattr(args, name) is None:
+            setattr(args, name, default)
+    return _export(args) if args.export is not None else _train(args)
 
 
 def _train(args: argparse.Namespace) -> int:
@@ -79,7 +101,7 @@ def _train(args: argparse.Namespace) -> int:
         load_set(validation, args.cache),
         settings,
         args.out,
-        init=args.init,
+        init=None if args.init is None else Path(args.init),
         resume=args.resume,
         on_round=_show_round,
     )
