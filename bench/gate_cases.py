@@ -106,7 +106,7 @@ def good(
         net = build(how)
         if card:
             start_from(net, read_card("traynet@1"))
-            unfold_norms(net, batch.images[:4])
+            unfold_norms(net, lambda: net.predict(list(batch.images[:4])))
         freeze(net, FreezePlan(depth).frozen_at(0, net))
         return net
 

@@ -6,7 +6,7 @@ Files are read with torch's `weights_only`: a weights file can run no code.
 from __future__ import annotations
 
 import pickle
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -177,12 +177,16 @@ def set_norm_eps(detector: Detector, eps: float) -> None:
 
 
 @torch.no_grad()
-def unfold_norms(detector: Detector, images: Sequence[Tensor]) -> None:
+def unfold_norms(net: nn.Module, look: Callable[[], object]) -> None:
     """Give norms that were folded into convolutions statistics of these pictures, without changing what the net says.
 
     An export folds each norm into the convolution before it; read back, the norm does nothing (mean 0, deviation 1).
     Training would then normalise by its batches and change the net at once. With the mean m and the deviation s that
     the pictures have at this place, scale s and shift + m, the norm normalises and still does nothing.
+
+    Args:
+        net: is changed.
+        look: runs the net once over some pictures, all of them at a time.
     """
 
     def settle(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
@@ -197,15 +201,15 @@ def unfold_norms(detector: Detector, images: Sequence[Tensor]) -> None:
         norm.weight.copy_(before * (variance + norm.eps).sqrt())
         norm.bias.copy_(shift + mean * before)
 
-    training = detector.training
-    detector.eval()
-    hooks = [m.register_forward_pre_hook(settle) for m in detector.modules() if isinstance(m, nn.BatchNorm2d)]
+    training = net.training
+    net.eval()
+    hooks = [m.register_forward_pre_hook(settle) for m in net.modules() if isinstance(m, nn.BatchNorm2d)]
     try:
-        detector.predict(list(images))
+        look()
     finally:
         for hook in hooks:
             hook.remove()
-        detector.train(training)
+        net.train(training)
 
 
 def _origin(path: Path) -> str:

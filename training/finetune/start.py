@@ -69,7 +69,7 @@ def start_net(net: Detector, recipe: StartRecipe, cache: Path, sight: Callable[[
     else:
         report = transfer(net, _below_net(weights.state), _rule(recipe), strict=recipe.strict)
     if weights.folded:
-        unfold_norms(net, sight())
+        unfold_norms(net, lambda: net.predict(list(sight())))
     return Start(weights.origin, None if path is None else sha256_of(path), report)
 
 

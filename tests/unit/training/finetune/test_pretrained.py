@@ -264,7 +264,7 @@ def test_the_shipped_card_starts_a_net_that_says_the_same():
         return np.concatenate([raw[..., :4].numpy(), raw[..., 4:].sigmoid().numpy()], axis=-1)
 
     assert np.abs(said() - wanted).max() < 1e-4
-    unfold_norms(detector, list(pixels))
+    unfold_norms(detector, lambda: detector.predict(list(pixels)))
     assert np.abs(said() - wanted).max() < 1e-4
     # Now the norms normalise: in training, where they use the batch, the net says the same about these pictures.
     with torch.no_grad():
