@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import ConfigError
-from training import finetune_command
+from training import edge_command, finetune_command
 
 #: Flags that only the recipe for the synthetic lane has, and their defaults.
 _LANE_ONLY = {
@@ -34,6 +34,7 @@ def add(subparsers: Any) -> None:
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the run")
     parser.add_argument("--resume", action="store_true", help="go on from DIR/last.pt")
+    edge_command.add_arguments(parser)
     parser.add_argument(
         "--export", type=Path, metavar="CARD", help="write CARD.yaml and .onnx from DIR/best.pt; then stop"
     )
@@ -59,6 +60,10 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         ConfigError: flags of the other recipe.
     """
+    if args.edge:
+        return edge_command.run(args, _show_roll, _show_round)
+    if args.photos:
+        raise ConfigError("--photos: for --edge only; fine-tune on labelled pictures with --data PATH")
     lane_only = [f"--{name.replace('_', '-')}" for name in _LANE_ONLY if getattr(args, name) is not None]
     if finetune_command.is_finetune(args):
         if lane_only:
@@ -112,9 +117,10 @@ def _train(args: argparse.Namespace) -> int:
 def _export(args: argparse.Namespace) -> int:
     import json
 
-    from training.export import export
+    from training.export import Origin, export
 
     card = args.export if args.export.suffix == ".yaml" else args.export.with_name(args.export.name + ".yaml")
+    name, version = edge_command.name_of(card)
     log = args.out / "metrics.jsonl"
     try:
         lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
@@ -124,17 +130,11 @@ def _export(args: argparse.Namespace) -> int:
     scores = {f"validation_{k}": v for k, v in best.items() if k.startswith(("ap50", "class_accuracy"))}
     run_card = json.loads((args.out / "run.json").read_text(encoding="utf-8"))
     size = tuple(run_card["parameters"]["size"])
-    weights = export(args.out / "best.pt", card, _version_of(card), size, scores, _source_of(run_card))
+    notes = "Trained on the synthetic lane alone: for the demo and for tests, not for a real counter."
+    origin = Origin(name, version, "Apache-2.0", _source_of(run_card), scores, notes=notes)
+    weights = export(args.out / "best.pt", card, size, origin)
     print(f"{weights} ({weights.stat().st_size / 1e6:.2f} MB), from step {best['step']}: {scores}")
     return 0
-
-
-def _version_of(card: Path) -> str:
-    """Return the version in a card's name: "1" of traynet@1.yaml."""
-    name, at, version = card.name.removesuffix(".yaml").rpartition("@")
-    if not (name and at and version):
-        raise ConfigError(f"--export {card}: name the card NAME@VERSION.yaml, such as traynet@2.yaml")
-    return version
 
 
 def _source_of(run_card: Mapping[str, Any]) -> str:

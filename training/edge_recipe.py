@@ -9,15 +9,22 @@ renders alone carry, and its weights are the start for a real counter's own pict
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from core.errors import ConfigError
+from core.files import sha256_of
 from dataset.reading import read_set
 from dataset.splits import leave_out
+from models.card import Lineage
 from training.augment import Look
+from training.export import Origin, export
+from training.int8_accuracy import Accuracy
 from training.photos import photo_pictures
+from training.quantise import add_int8_on_lanes
 from training.synthetic_set import (
     RANDOMISED_SEEDS,
     RANDOMISED_VALIDATION_SEEDS,
@@ -33,6 +40,14 @@ from training.train_traynet import Source, TrainSettings, train
 #: A camera straight above things of any size, from any side.
 ANYWHERE = Look(zoom=(-0.75, 0.2), turns=True)
 PHOTOS = Look(zoom=(-0.5, 0.3), turns=True)
+
+#: What the card tells a person.
+NOTES = (
+    "Classes: the 36 dishes of the synthetic lane and hands. The item head (items_only) finds things of other menus, "
+    "too: it learnt from the lane, from randomised scenes and from four fifths of these photo sets, as boxes without "
+    "classes: {photos}. The fifth that dataset.splits.leave_out keeps aside was never trained on. For a real counter, "
+    "fine-tune it on some dozen of its own pictures (traylane train --data)."
+)
 
 OnRound = Callable[[Mapping[str, Any]], None]
 
@@ -138,3 +153,44 @@ def make_edge_detector(
         first,
     )
     return [first, second]
+
+
+def ship(stage: Path, card_path: Path, name: str, version: str, photos: Sequence[str]) -> Accuracy:
+    """Write the card of a stage's best weights, fp32 and int8; return what int8 costs.
+
+    Args:
+        stage: folder of the stage, with best.pt, run.json and metrics.jsonl.
+        card_path: NAME@VERSION.yaml; the weights go beside it.
+        name: of the model.
+        version: of the weights.
+        photos: names of the photo sets that it learnt from.
+
+    Raises:
+        ConfigError: `stage` is not a finished run.
+        ModelMismatch: an export computes something else than the net, or int8 loses too much.
+    """
+    try:
+        run = json.loads((stage / "run.json").read_text(encoding="utf-8"))
+        lines = [json.loads(line) for line in (stage / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    except OSError as err:
+        raise ConfigError(f"{stage}: no finished run ({err.strerror}); run the recipe first") from err
+    best = max(lines, key=lambda line: float(line["ap50"] * line["class_accuracy"] * line["item_recall20"]))
+    chosen = {key: value for key, value in best.items() if key.startswith(("ap50", "class_accuracy", "item_"))}
+    sources = run["data"]["train"]
+    origin = Origin(
+        name,
+        version,
+        "Apache-2.0",
+        source="traylane train --edge (docs/training.md)",
+        scores={f"validation_{key}": value for key, value in chosen.items()},
+        lineage=Lineage(
+            run=sha256_of(stage / "run.json"),
+            data_sha256={f"train {i}": part["sha256"] for i, part in enumerate(sources, start=1)}
+            | {"validation": run["data"]["validation"]["sha256"]},
+            parent_sha256=run["init_sha256"],
+            git=run["git"],
+        ),
+        notes=NOTES.format(photos=", ".join(photos) or "none"),
+    )
+    export(stage / "best.pt", card_path, tuple(run["parameters"]["size"]), origin)
+    return add_int8_on_lanes(card_path)

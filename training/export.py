@@ -33,28 +33,6 @@ from training.traynet import STRIDES, ExportNet, TrayNet
 TOLERANCE = 1e-3
 
 
-def export(
-    checkpoint: Path, card_path: Path, version: str, size: tuple[int, int], scores: Mapping[str, float], source: str
-) -> Path:
-    """Write NAME.onnx and the card NAME.yaml, both whole or not at all; return the path of the weights.
-
-    Args:
-        checkpoint: a best.pt of `traylane train`.
-        card_path: where the card goes, such as models/cards/traynet@1.yaml; the weights go beside it.
-        version: of the weights, such as "1".
-        size: width and height of the input.
-        scores: measured figures for the card.
-        source: how these weights can be made again.
-
-    Raises:
-        ModelMismatch: the exported graph computes something else than the net.
-    """
-    net, labels = net_of(checkpoint)
-    notes = "Trained on the synthetic lane alone: for the demo and for tests, not for a real counter."
-    origin = Origin("traynet", version, "Apache-2.0", source, scores, notes=notes)
-    return _export_traynet(net, labels, size, card_path, origin)
-
-
 @dataclass(frozen=True)
 class Origin:
     """What a card says of a model beyond its net.
@@ -76,6 +54,22 @@ class Origin:
     scores: Mapping[str, float] = field(default_factory=dict)
     lineage: Lineage | None = None
     notes: str = ""
+
+
+def export(checkpoint: Path, card_path: Path, size: tuple[int, int], origin: Origin) -> Path:
+    """Write NAME.onnx and the card NAME.yaml, both whole or not at all; return the path of the weights.
+
+    Args:
+        checkpoint: a best.pt of TrayNet's own recipe.
+        card_path: where the card goes, such as models/cards/traynet@1.yaml; the weights go beside it.
+        size: width and height of the input.
+        origin: what the card says beyond the net.
+
+    Raises:
+        ModelMismatch: the exported graph computes something else than the net.
+    """
+    net, labels = net_of(checkpoint)
+    return _export_traynet(net, labels, size, card_path, origin)
 
 
 def export_detector(

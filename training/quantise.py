@@ -237,26 +237,31 @@ def _quiet() -> Iterator[None]:
         logging.disable(before)
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Add int8 weights to a card of a detector of the synthetic lane.
+def add_int8_on_lanes(card_path: Path, lanes: int = 8, max_loss: float = MAX_LOSS) -> Accuracy:
+    """Add int8 weights to a card of a detector of the synthetic lane; see `add_int8`.
 
     Calibrates on training lanes and scores on validation lanes: test lanes are for reporting alone.
     """
     from training.synthetic_set import TRAIN_SEEDS, VALIDATION_SEEDS
 
+    if not 1 <= lanes <= len(VALIDATION_SEEDS):
+        raise ConfigError(f"--lanes {lanes}: must be from 1 to {len(VALIDATION_SEEDS)}")
+    labels = load_card(str(card_path.resolve())).labels
+    calibration = [picture for picture, _ in lane_pictures(labels, TRAIN_SEEDS[:4], frames=10)]
+    validation = list(lane_pictures(labels, VALIDATION_SEEDS[:lanes]))
+    compared = [picture for picture, _ in validation]
+    return add_int8(card_path, calibration, ap50_on(validation), max_loss=max_loss, compared=compared)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Add int8 weights to a card of a detector of the synthetic lane."""
     parser = argparse.ArgumentParser(prog="python -m training.quantise", description=main.__doc__)
     parser.add_argument("card", type=Path, help="card of the fp32 weights, such as models/cards/traynet@1.yaml")
     parser.add_argument("--lanes", type=int, default=8, help="validation lanes of each preset; default 8")
     parser.add_argument("--max-loss", type=float, default=MAX_LOSS, help=f"of AP50, 0..1; default {MAX_LOSS}")
     args = parser.parse_args(argv)
-    if not 1 <= args.lanes <= len(VALIDATION_SEEDS):
-        raise ConfigError(f"--lanes {args.lanes}: must be from 1 to {len(VALIDATION_SEEDS)}")
-    labels = load_card(str(args.card.resolve())).labels
-    calibration = [picture for picture, _ in lane_pictures(labels, TRAIN_SEEDS[:4], frames=10)]
-    validation = list(lane_pictures(labels, VALIDATION_SEEDS[: args.lanes]))
-    compared = [picture for picture, _ in validation]
-    accuracy = add_int8(args.card, calibration, ap50_on(validation), max_loss=args.max_loss, compared=compared)
-    print(f"AP50 on {len(validation)} pictures: fp32 {accuracy.fp32:.4f}, int8 {accuracy.int8:.4f}")
+    accuracy = add_int8_on_lanes(args.card, args.lanes, args.max_loss)
+    print(f"AP50 on the validation lanes: fp32 {accuracy.fp32:.4f}, int8 {accuracy.int8:.4f}")
 
 
 if __name__ == "__main__":

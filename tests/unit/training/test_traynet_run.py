@@ -180,7 +180,9 @@ def test_the_export_matches_the_net_and_its_card(tmp_path: Path) -> None:
 
     train([Source(blocks(12, 1))], blocks(4, 2), TINY, tmp_path)
     card_path = tmp_path / "shipped" / "traynet@7.yaml"
-    export.export(tmp_path / "best.pt", card_path, "7", SIZE, {"ap50": 0.5}, "a test")
+    export.export(
+        tmp_path / "best.pt", card_path, SIZE, export.Origin("traynet", "7", "Apache-2.0", "a test", {"ap50": 0.5})
+    )
     card = load_card(str(card_path))
     assert card.full_name == "traynet@7"
     assert card.labels == ("red", "green", "blue")
