@@ -217,7 +217,7 @@ def check_heads(heads: Heads, path: Path, pictures: Sequence[NDArray[np.uint8]] 
     Finished detections (Faster R-CNN) are compared as sets, since equal scores have no order; raw heads value by value.
 
     Raises:
-        ModelMismatch: the difference is more than TOLERANCE.
+        ModelMismatch: the difference is more than TOLERANCE, or nothing was found that could be compared.
     """
     spec = heads.input
     rng = np.random.default_rng(0)
@@ -226,17 +226,23 @@ def check_heads(heads: Heads, path: Path, pictures: Sequence[NDArray[np.uint8]] 
     if heads.batched:
         inputs.append(np.concatenate(inputs[:3]))
     session, torch_side = _session(path), TorchInference(heads)
-    apart = []
+    apart, found = [], 0
     for pixels in inputs:
         wanted = torch_side.run(heads.outputs, {"images": pixels})
         got = session.run(list(heads.outputs), {"images": pixels})
         if heads.decoder == "torchvision":
             apart += [_set_distance(wanted, got, spec.width), _set_distance(got, wanted, spec.width)]
+            found += len(wanted[0])
             continue
         for name, ours, theirs in zip(heads.outputs, wanted, got, strict=True):
             if ours.shape != theirs.shape:
                 raise ModelMismatch(f"{path.name}: {name} of the export is {theirs.shape}, of the net {ours.shape}")
             apart.append(float(np.abs(ours - theirs).max()))
+    if heads.decoder == "torchvision" and not found:
+        raise ModelMismatch(
+            f"{path.name}: the net finds nothing on {len(inputs)} pictures, so its export cannot be compared; give "
+            "pictures with objects"
+        )
     return _within_tolerance(apart, path)
 
 

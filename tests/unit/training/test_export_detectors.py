@@ -160,6 +160,13 @@ def test_a_graph_that_computes_something_else_is_refused(exported: Callable[[str
         check_heads(heads, weights)
 
 
+def test_a_two_stage_net_that_finds_nothing_cannot_be_compared(exported: Callable[[str], Path]) -> None:
+    detector = detector_of("fasterrcnn_tiny")
+    detector.net.roi_heads.score_thresh = 1.1
+    with pytest.raises(ModelMismatch, match="finds nothing on 3 pictures, so its export cannot be compared"):
+        check_heads(heads_of(detector), exported("fasterrcnn_tiny").with_suffix(".onnx"))
+
+
 def test_a_net_that_cannot_leave_is_told_and_leaves_nothing(tmp_path: Path) -> None:
     class Moody(nn.Module):
         def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
