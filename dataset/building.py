@@ -153,6 +153,10 @@ class SetBuilder:
             raise FormatError(str(self.root), f"none of the {len(samples)} pictures has a box; nothing can be learnt")
         warnings = list(self.warnings)
         warnings += [f"{name}: no box of class {label!r}" for i, label in enumerate(self.labels) if i not in used]
+        bare = [sample.image.name for sample in samples if len(sample.boxes) == 0]
+        if bare:
+            shown = ", ".join(bare[:5]) + (" …" if len(bare) > 5 else "")
+            warnings.append(f"{name}: {len(bare)} pictures have no box and count as background: {shown}")
         return DetectionSet(name, self.labels, tuple(samples), set_sha256(self.labels, samples), tuple(warnings))
 
     def _shown(self, path: Path) -> str:

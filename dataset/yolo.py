@@ -144,7 +144,7 @@ def _read_folder(folder: _Folder, names: tuple[str, ...], builder: SetBuilder) -
         boxes = list(_boxes(text, names, (measured.width, measured.height))) if present else []
         builder.add(image, measured, boxes, text, split=_split_of(folder, inside, builder.root))
     if bare:
-        builder.warn(folder.pictures, f"{bare} pictures have no text file: taken as background")
+        builder.warn(folder.pictures, f"{bare} pictures have no text file")
     for text in sorted(folder.texts.rglob("*.txt")):
         if text not in texts and text.name.lower() not in _NO_LABELS:
             raise FormatError(

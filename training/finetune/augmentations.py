@@ -72,6 +72,8 @@ class AugmentSettings(Settings):
         return cls.model_validate(_PRESETS[strength])
 
 
+#: Ratio of sides from which on a picture is wide.
+_WIDE = 1.4
 _LIGHT: dict[str, object] = {
     "mirror": 0.5,
     "tone": 0.5,
@@ -197,7 +199,10 @@ def _moved(picture: Picture, settings: AugmentSettings) -> Picture:
 
 
 class _QuarterTurn:
-    """Turns picture and boxes by 90, 180 or 270 degrees, and the canvas with them."""
+    """Turns picture and boxes by 90, 180 or 270 degrees, and the canvas with them.
+
+    Of a wide picture only a square is turned on its side: upright it would be small in a net's wide input.
+    """
 
     def __init__(self, angle: int) -> None:
         self._angle = angle
@@ -205,6 +210,12 @@ class _QuarterTurn:
     def __call__(
         self, image: tv_tensors.Image, boxes: tv_tensors.BoundingBoxes
     ) -> tuple[tv_tensors.Image, tv_tensors.BoundingBoxes]:
+        height, width = int(image.shape[-2]), int(image.shape[-1])
+        if self._angle != 180 and max(width, height) > _WIDE * min(width, height):
+            side = min(width, height)
+            top, left = (int(_chance() * (length - side + 1)) for length in (height, width))
+            image = functional.crop(image, top, left, side, side)
+            boxes = functional.crop(boxes, top, left, side, side)
         image = functional.rotate(image, self._angle, expand=True)
         boxes = functional.rotate(boxes, self._angle, expand=True)
         # torchvision leaves the canvas as it was where there is no box.

@@ -185,7 +185,8 @@ def test_yolo_backgrounds_blank_lines_and_a_byte_order_mark(tmp_path: Path) -> N
     write_yolo(tmp_path, {"a": "\ufeff0 0.5 0.5 0.5 0.5\r\n\r\n", "b": "", "c": None})
     found = read_set(tmp_path)
     assert [len(sample.boxes) for sample in found.samples] == [1, 0, 0]
-    assert any("images: 1 pictures have no text file: taken as background" in w for w in found.warnings)
+    assert any("images: 1 pictures have no text file" in w for w in found.warnings)
+    assert any("2 pictures have no box and count as background: b.jpg, c.jpg" in w for w in found.warnings)
 
 
 @pytest.mark.parametrize(("pictures", "texts"), [("train/images", "train/labels"), ("images/train", "labels/train")])

@@ -209,6 +209,16 @@ def test_an_upright_picture_without_boxes_turns_with_its_canvas() -> None:
     assert shapes == {(72, 96, 3), (96, 72, 3)}
 
 
+@settings(max_examples=15, deadline=None)
+@given(seed=seeds)
+def test_of_a_wide_picture_a_square_is_turned(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    found = augmented(random_picture(rng, 160, 90), AugmentSettings(quarter_turns=1.0), rng, draw)
+    assert (found.width, found.height) in ((160, 90), (90, 90))
+    check_in_place(found)
+    check_boxes_hold_colours(found, tight=True)
+
+
 def test_what_is_cut_off_is_ignored_and_then_gone() -> None:
     boxes = np.array([[-30, 0, 10, 20], [-10, 0, 30, 20], [-50, 0, 1, 20], [0, 0, 20, 20]], np.float32)
     ids = np.arange(4)
