@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -33,6 +34,7 @@ from training.finetune.run_record import (
 )
 from training.finetune.settings import FinetuneSettings
 from training.finetune.start import Start
+from training.finetune.tracking import TENSORBOARD
 from training.provenance import commit
 
 _log = logging.getLogger(__name__)
@@ -142,6 +144,8 @@ def check_free(out: Path, overwrite: bool) -> None:
         )
     for path in names:
         path.unlink()
+    if (out / TENSORBOARD).is_dir():
+        shutil.rmtree(out / TENSORBOARD)  # else the old curves would be shown below the new ones
 
 
 def fresh_record(

@@ -135,7 +135,9 @@ def test_a_folder_with_weights_is_not_overwritten_unless_asked(
         finetune(*sets, TINY, run)
     assert (run / "best.pt").read_bytes() == best
     assert (run / RECORD).read_bytes() == record
+    (run / "tensorboard").mkdir()
     finetune(*sets, TINY.model_copy(update={"epochs": 1}), run, overwrite=True)
+    assert not (run / "tensorboard").exists()
     assert [p.name for p in (run / "checkpoints").iterdir()] == ["epoch-0001.pt"]
     assert len(read_log(run / "metrics.jsonl")) == 1
 
