@@ -1,6 +1,6 @@
 """How many pictures does a new counter need? Fine-tuning on epicure19 from our edge net against from scratch.
 
-    python -m bench.few_images --init var/edge/synthetic/best.pt [--steps 240] [--size 256] [--seeds 3]
+    python -m bench.few_images --init var/edge/synthetic/best.pt [--steps 200] [--size 256] [--seeds 3]
 
 19 classes of groceries. A fixed fifth of the photos (`dataset.splits.leave_out`, by content) is the test set and is
 never trained on or chosen by; the last weights of a run are scored, so that nothing is chosen at all. Training sets of
@@ -26,6 +26,7 @@ from bench.workers import worker_pool
 from dataset.reading import read_set
 from dataset.splits import leave_out, portion
 from training.evaluation.scores import quick_scores
+from training.finetune.checkpoints import net_of_run
 from training.finetune.distributed import World
 from training.finetune.loop import finetune
 from training.finetune.settings import (
@@ -37,7 +38,6 @@ from training.finetune.settings import (
     StartRecipe,
 )
 from training.finetune.validation import found_on
-from training.finetune_command import net_of_run
 
 SIZES = (20, 40, 80, 126)
 STARTS = ("pretrained", "scratch")
@@ -61,7 +61,7 @@ def main() -> None:
     default = Path(os.environ.get("TRAYLANE_DATA", "../shared/data")) / "datasets" / "epicure19_yolo"
     parser.add_argument("--photos", type=Path, default=default)
     parser.add_argument("--init", required=True, help="weights that have not seen the photos: checkpoint or card")
-    parser.add_argument("--steps", type=int, default=240, help="optimiser steps of every run")
+    parser.add_argument("--steps", type=int, default=200, help="optimiser steps of every run")
     parser.add_argument("--size", type=int, default=256, help="pixels of the net's input")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--workers", type=int, default=2, help="runs at a time, one thread each")
