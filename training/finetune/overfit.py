@@ -333,6 +333,9 @@ def _learn_by_heart(
             nn.utils.clip_grad_norm_(trained, 10.0)
             optimiser.step()
             losses.append(float(total.detach()))
+        if not losses:
+            found.skipped.append(f"learning by heart: only 0 of {plan.steps} steps in {settings.budget_s} s")
+            return
         if lap == 0:
             found.reasons += check_gradients(net, grew) + check_norms_follow(before, net)
         wrong = _what_is_not_learnt(net, images, targets, plan, settings, losses)
@@ -358,8 +361,6 @@ def _what_is_not_learnt(
     losses: Sequence[float],
 ) -> list[str]:
     """Return what shows that the batch was not learnt by heart."""
-    if len(losses) < 2:
-        return ["no step of learning by heart was done"]
     reached = float(np.median(losses[-3:]))
     if not np.isfinite(reached) or reached > plan.falls_to * losses[0]:
         return [f"the loss of one batch only went from {losses[0]:.3g} to {reached:.3g} in {len(losses)} steps"]
