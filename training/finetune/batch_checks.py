@@ -19,8 +19,9 @@ from training.finetune.batches import Batch, Target
 SLACK_PX = 1.5
 #: Longest side of the pictures that edges are looked for in.
 EDGES_PX = 192
-#: So many standard errors a reading must be better than the one given, over so many pictures at least.
-SURE, PICTURES = 3.5, 4
+#: So many standard errors a reading must be better than the one given, over so many pictures at least. In 48 right
+#: batches of four sets no reading was better by more than 1.1.
+SURE, PICTURES = 2.5, 4
 
 Reading = Callable[[Tensor, int, int], Tensor]
 
@@ -127,8 +128,7 @@ def check_fit(batch: Batch) -> list[str]:
         other = []
         for i, (edges, scale) in enumerate(maps):
             j = (i + shift) % len(maps)
-            same = batch.images[i].shape == batch.images[j].shape
-            other.append(_scores(edges, batch.targets[j].boxes * scale if same else batch.targets[j].boxes[:0]))
+            other.append(_scores(edges, batch.targets[j].boxes * scale))
         found = _advantage(given, other, paired=False)
         if found < best:
             best, how = found, f"fit better the picture {len(maps) - shift} places before theirs (of {len(maps)})"

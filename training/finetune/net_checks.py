@@ -6,6 +6,7 @@ They cost a few forward passes; that the net can learn and say what it learnt is
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -21,6 +22,8 @@ from training.finetune.detectors import Detector, within
 PROBE = (0.2, 0.5, 0.8)
 #: A step may change the weights by these shares of their length: less is none, more destroys them.
 LEAST_MOVE, MOST_MOVE = 1e-8, 0.5
+#: A step's gradient has at least this share of the loss's length, and this cosine to it (some losses draw samples).
+LEAST_GRADIENT, ALIKE = 1e-4, 0.5
 #: How many times its expected value a part of the first loss may have.
 ROOM = 4.0
 
@@ -190,12 +193,40 @@ def check_gradients(net: Detector, grew: dict[str, float]) -> list[str]:
     for stage, what in zip(net.stages()[-2:], ("pyramid", "head"), strict=True):
         members = [name for name in trained if within(name, stage) and name in grew]
         dead = [name for name in members if grew[name] == 0]
-        if members and len(dead) > 0.75 * len(members):
+        if members and len(dead) == len(members):
             wrong.append(f"{len(dead)} of {len(members)} parameters of the {what} get no gradient: {_some(dead)}")
-    classes = [f"{layer}.weight" for layer in net.class_layers()]
-    if all(grew.get(name, 1.0) == 0 for name in classes if net.get_parameter(name).requires_grad):
-        wrong.append("the class layers get no gradient")
+    # The same layer of every level, or both layers of a head: one of them at least must have something to learn.
+    alike: dict[str, list[str]] = {}
+    for name in trained:
+        if within(name, net.stages()[-1]) and name in grew:
+            alike.setdefault(re.sub(r"\.\d+", ".*", name), []).append(name)
+    dead = [kind for kind, names in alike.items() if all(grew[name] == 0 for name in names)]
+    if dead:
+        wrong.append(f"no gradient reaches {_some(dead)}")
     return wrong
+
+
+def check_steps(wanted: Sequence[Tensor], used: Sequence[Tensor]) -> list[str]:
+    """Return how the gradients that the optimiser was given differ from those of the loss.
+
+    Args:
+        wanted: the loss's gradient before each step, in one row.
+        used: the one that the optimiser found at each of its steps.
+    """
+    if len(used) != len(wanted):
+        return [f"{len(wanted)} steps of the run made {len(used)} steps of the optimiser"]
+    for step, (mine, theirs) in enumerate(zip(wanted, used, strict=True)):
+        length, got = float(mine.norm()), float(theirs.norm())
+        if not math.isfinite(got):
+            return [f"the optimiser's gradient in step {step} is not finite"]
+        if got < LEAST_GRADIENT * length:
+            return [f"the gradient is clipped or scaled from {length:.3g} to {got:.3g} before the optimiser's step"]
+        if got > 2 * length + 1e-6:
+            return [f"the optimiser's gradient is {got:.3g} long, the loss's only {length:.3g}: not zeroed, or scaled"]
+        turn = float(torch.dot(mine, theirs)) / max(length * got, 1e-12)
+        if turn < ALIKE:
+            return [f"the optimiser's gradient points elsewhere than the loss's (cosine {turn:.2f} in step {step})"]
+    return []
 
 
 def check_moves(before: dict[str, Tensor], net: Detector) -> list[str]:

@@ -150,8 +150,8 @@ class TorchvisionDetector(Detector):
         if self.arch == "ssd300_vgg16":
             vgg = ((0, 5), (5, 10), (10, 17), (17, 23))
             early = [tuple(f"net.backbone.features.{i}" for i in range(a, b)) for a, b in vgg]
-            extra = tuple(f"net.backbone.extra.{i}" for i in range(1, 5))
-            return (*early, ("net.backbone.extra.0", "net.backbone.scale_weight"), extra, ("net.head",))
+            extra = ("net.backbone.scale_weight", *(f"net.backbone.extra.{i}" for i in range(1, 5)))
+            return (*early, ("net.backbone.extra.0",), extra, ("net.head",))
         if self.arch.startswith("ssdlite"):
             cuts = ((0, 2), (2, 4), (4, 7), (7, 14))
             early = [tuple(f"net.backbone.features.0.{i}" for i in range(a, b)) for a, b in cuts]
