@@ -12,6 +12,10 @@ from dataset.records import DetectionSet
 
 Format = Literal["auto", "coco", "voc", "yolo"]
 
+#: What makers call the part to choose by, best name first, and the part to learn from.
+VALIDATION_PARTS = ("valid", "val", "validation", "test", "testing")
+TRAINING_PARTS = ("train", "training", "trainval")
+
 
 def read_set(path: Path, format: Format = "auto", labels: tuple[str, ...] | None = None) -> DetectionSet:  # noqa: A002
     """Read a labelled set; parts that it comes in (train, valid, test) are joined.

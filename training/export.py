@@ -7,10 +7,12 @@ probabilities. What torchvision's detectors leave as is told in `raw_heads.py`.
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import logging
 import tempfile
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -171,8 +173,7 @@ def write_onnx(net: TrayNet, size: tuple[int, int], path: Path) -> None:
     example = torch.rand(2, 3, size[1], size[0]) * 255
     step = max(STRIDES)
     rows, columns = (torch.export.Dim(name, min=2, max=4096 // step) for name in ("rows", "columns"))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the exporter warns about its own internals
+    with _quiet_exporter():
         torch.onnx.export(
             model,
             (example,),
@@ -185,6 +186,20 @@ def write_onnx(net: TrayNet, size: tuple[int, int], path: Path) -> None:
             verbose=False,
         )
     _strip(path)
+
+
+@contextlib.contextmanager
+def _quiet_exporter() -> Iterator[None]:
+    """Keep to itself what the exporters say about their own internals."""
+    log = logging.getLogger("onnx_ir")
+    before = log.level
+    log.setLevel(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        log.setLevel(before)
 
 
 def write_heads(heads: Heads, path: Path) -> None:
@@ -201,8 +216,7 @@ def write_heads(heads: Heads, path: Path) -> None:
         # What a second stage does depends on what the first one finds, which torch.export cannot follow; tracing
         # can, with torchvision's own rules for ONNX.
         names |= {"dynamo": False, "opset_version": 18}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the exporters warn about their own internals
+    with _quiet_exporter():
         try:
             torch.onnx.export(heads.net, (example,), str(path), **names)
         except (RuntimeError, TypeError) as err:

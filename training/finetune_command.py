@@ -29,9 +29,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 HOLDOUT = 0.2
-#: What makers call the part to choose by, best name first.
-VALIDATION_PARTS = ("valid", "val", "validation", "test", "testing")
-TRAINING_PARTS = ("train", "training", "trainval")
 
 
 @dataclass(frozen=True)
@@ -229,7 +226,7 @@ def read_sets(args: argparse.Namespace, source: Mapping[str, str]) -> tuple[Dete
     Raises:
         DataError: a set cannot be read or cut.
     """
-    from dataset.reading import read_set, read_splits
+    from dataset.reading import TRAINING_PARTS, VALIDATION_PARTS, read_set, read_splits
     from dataset.splits import portion, split
 
     path, kind = Path(source["data"]), source["format"]

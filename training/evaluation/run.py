@@ -15,7 +15,7 @@ from typing import Literal
 from core.errors import ConfigError
 from core.files import sha256_of, write_atomic
 from dataset.images import load_image
-from dataset.reading import Format, read_set, read_splits
+from dataset.reading import VALIDATION_PARTS, Format, read_set, read_splits
 from dataset.records import DetectionSet
 from dataset.splits import leave_out, split
 from models.bare_onnx import find_model
@@ -39,7 +39,7 @@ from training.revision import commit
 
 #: Far below what a lane shows: AP wants the tail.
 MIN_SCORE = 0.001
-#: Parts that `traylane train` cuts where the set has none of its own.
+#: Parts that `traylane train` cuts where the set has none to choose by.
 TRAIN_PARTS = ("train", "validation")
 #: Parts that any set has: see `dataset.splits.leave_out`.
 FIFTHS = ("rest", "aside")
@@ -171,13 +171,13 @@ def read_part(job: Job) -> DetectionSet:
     if job.part is None:
         return read_set(job.data, job.format)
     parts = read_splits(job.data, job.format)
+    if job.part in TRAIN_PARTS and not set(VALIDATION_PARTS) & set(parts):
+        shares = {"train": 1 - job.holdout, "validation": job.holdout}
+        return split(read_set(job.data, job.format), shares, job.salt)[job.part]
     if job.part in parts and job.part:
         return parts[job.part]
     if job.part in FIFTHS and not parts.get(job.part):
         return leave_out(read_set(job.data, job.format))[FIFTHS.index(job.part)]
-    if job.part in TRAIN_PARTS and not set(TRAIN_PARTS) & set(parts):
-        shares = {"train": 1 - job.holdout, "validation": job.holdout}
-        return split(read_set(job.data, job.format), shares, job.salt)[job.part]
     names = ", ".join(name for name in parts if name) or "none"
     raise ConfigError(
         f"--split {job.part}: {job.data} has no such part (its parts: {names}); name one of them, or leave --split out"

@@ -195,7 +195,7 @@ BAD_INPUT: list[tuple[Callable[[Path], list[object]], type[TraylaneError], str]]
     (_rows(GOOD | {"bbox": [0, 0, -1, 4]}), DataError, "sides >= 0"),
     (_rows(GOOD | {"category": "soup"}), ConfigError, "no class of the model is one of the set: the model knows soup"),
     (lambda _: [], ConfigError, "give a model card"),
-    (lambda _: ["nonet@1"], ModelNotFound, "nonet@1: no shipped model of that name"),
+    (lambda _: ["nonet@1"], ModelNotFound, "nonet@1: no such model"),
     (lambda _: ["nonet.onnx"], ModelNotFound, "no such model file"),
     (lambda _: ["traynet@1"], ConfigError, "no class of the model is one of the set"),
     (lambda _: ["traynet@1", "--threshold", "1.5"], ConfigError, r"--threshold 1\.5: a score is from 0 to 1"),
