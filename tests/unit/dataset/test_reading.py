@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 
@@ -11,10 +10,8 @@ import pytest
 
 from core.errors import FormatError
 from dataset.reading import read_set, read_splits, tell_format
+from tests.shared_data import DATASETS, needs_datasets
 from tests.unit.dataset.sets_on_disk import noise, voc_xml, write_coco, write_picture, write_yolo
-
-SETS = Path(os.environ.get("TRAYLANE_DATA", "/nowhere")) / "datasets"
-needs_sets = pytest.mark.skipif(not SETS.is_dir(), reason="TRAYLANE_DATA holds no datasets/")
 
 
 def coco_folder(folder: Path, boxes: list[list[float]], size: tuple[int, int] = (64, 48)) -> Path:
@@ -196,7 +193,7 @@ def test_order_does_not_depend_on_the_file(tmp_path: Path) -> None:
         assert [sample.image.name for sample in read_set(tmp_path).samples] == ["a.jpg", "b.jpg", "c.jpg"]
 
 
-@needs_sets
+@needs_datasets
 @pytest.mark.parametrize(
     ("folder", "format_", "pictures", "classes", "boxes"),
     [
@@ -214,8 +211,8 @@ def test_order_does_not_depend_on_the_file(tmp_path: Path) -> None:
     ],
 )
 def test_the_sets_that_we_have(folder: str, format_: str, pictures: int, classes: int, boxes: int) -> None:
-    assert tell_format(SETS / folder) == format_
-    found = read_set(SETS / folder)
+    assert tell_format(DATASETS / folder) == format_
+    found = read_set(DATASETS / folder)
     assert (len(found), len(found.labels)) == (pictures, classes)
     assert sum(len(sample.boxes) for sample in found.samples) == boxes
     for sample in found.samples:
@@ -224,15 +221,15 @@ def test_the_sets_that_we_have(folder: str, format_: str, pictures: int, classes
         assert np.all(sample.boxes <= [sample.width, sample.height] * 2)
 
 
-@needs_sets
+@needs_datasets
 def test_annotations_without_pictures_are_refused() -> None:
     with pytest.raises(FormatError, match=r"@\.xml: picture '@\.jpg' is missing"):
-        read_set(SETS / "format_samples" / "voc_dataset" / "voc_dataset2")
+        read_set(DATASETS / "format_samples" / "voc_dataset" / "voc_dataset2")
 
 
-@needs_sets
+@needs_datasets
 def test_label_map_and_odd_name(tmp_path: Path) -> None:
-    shutil.copytree(SETS / "format_samples" / "voc_dataset" / "voc_dataset2", tmp_path / "set")
+    shutil.copytree(DATASETS / "format_samples" / "voc_dataset" / "voc_dataset2", tmp_path / "set")
     for seed, name in enumerate("@abcd"):
         write_picture(tmp_path / "set" / "JPEGImages" / f"{name}.jpg", noise(12, 8, seed))
     found = read_set(tmp_path / "set")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,10 +18,9 @@ from dataset.likeness import same_scene
 from dataset.reading import read_set
 from dataset.records import DetectionSet, Sample
 from dataset.splits import check_classes, counts, leave_out, portion, split, subset
+from tests.shared_data import DATASETS, needs_datasets
 from tests.unit.dataset.sets_on_disk import noise, write_picture
 
-SETS = Path(os.environ.get("TRAYLANE_DATA", "/nowhere")) / "datasets"
-needs_sets = pytest.mark.skipif(not SETS.is_dir(), reason="TRAYLANE_DATA holds no datasets/")
 #: First digits of the hashes of rest and aside.
 PINNED = {
     "epicure19_yolo": ["70c189f8453e", "2859ab2745ea"],
@@ -152,21 +150,21 @@ def test_classes_that_lack_are_told_or_refused(sixty: list[Sample]) -> None:
         check_classes(both, as_set(soup.samples, ("soup", "bread")))
 
 
-@needs_sets
+@needs_datasets
 @pytest.mark.parametrize(
     ("folder", "rest", "aside"), [("epicure19_yolo", 126, 31), ("nextar2_coco", 225, 54), ("raccoon_voc", 118, 29)]
 )
 def test_the_fixed_fifth_is_what_it_was(folder: str, rest: int, aside: int) -> None:
     """Published figures stand on these pictures: a change of the hashes or of OpenCV must not move them in silence."""
-    parts = leave_out(read_set(SETS / folder))
+    parts = leave_out(read_set(DATASETS / folder))
     assert [len(part) for part in parts] == [rest, aside]
     assert [part.sha256[:12] for part in parts] == PINNED[folder]
     assert len(check_classes(*parts)) <= 1  # epicure19 has one class on one picture only
 
 
-@needs_sets
+@needs_datasets
 def test_copies_among_the_raccoons_stay_on_one_side() -> None:
-    whole = read_set(SETS / "raccoon_voc")
+    whole = read_set(DATASETS / "raccoon_voc")
     scenes = same_scene(whole.samples)
     hashes = [s.sha256 for s in whole.samples]
     copies = [(i, hashes.index(h)) for i, h in enumerate(hashes) if hashes.index(h) != i]

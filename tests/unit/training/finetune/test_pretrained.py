@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from core.errors import ConfigError, ModelMismatch, ModelNotFound
+from tests.shared_data import DATA
 from training.checkpoint import save_checkpoint
 from training.finetune import pretrained
 from training.finetune.detectors import DetectorShape, build, make_detector
@@ -31,7 +32,6 @@ from training.finetune.pretrained import (
 from training.train_traynet import Progress
 from training.traynet import TrayNet, TrayNetShape
 
-DATA = Path(os.environ.get("TRAYLANE_DATA", "../shared/data"))
 SMALL = DetectorShape("traynet", ("soup", "tea"), (64, 64), widths=(8, 8, 8, 8, 8), depths=(0, 0, 0, 0), neck=8)
 CONTENT = bytes(range(256)) * 1000
 START = hashlib.sha256(CONTENT).hexdigest()[:8]

@@ -1,17 +1,14 @@
 """Layers go over by name or by shape, every left-over is named, and an optimiser's memory can come along."""
 
-import os
-from pathlib import Path
-
 import pytest
 import torch
 from torch import nn
 
 from core.errors import ModelMismatch
+from tests.shared_data import DATA
 from training.finetune.pretrained import read_weights
 from training.finetune.transfer import ByName, ByShape, OptimiserState, transfer
 
-DATA = Path(os.environ.get("TRAYLANE_DATA", "../shared/data"))
 BACKBONES = DATA / "backbones"
 needs_data = pytest.mark.skipif(not BACKBONES.is_dir(), reason="TRAYLANE_DATA has no backbones")
 
