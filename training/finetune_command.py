@@ -168,6 +168,8 @@ def run(args: argparse.Namespace) -> int:
         return _export_to_mlflow(args.out, args.mlflow)
     if args.export is not None:
         return _export_card(args)
+    if args.licence is not None:
+        raise ConfigError("--licence: goes into a card; give --export CARD, too")
     from training.finetune.distributed import joined
 
     settings = settings_of(args)

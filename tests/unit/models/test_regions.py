@@ -58,7 +58,8 @@ def test_proposals_are_the_best_of_each_level_without_doubles():
     moves[16, :2] = -0.5
     found = proposer().propose(objectness, moves)
     np.testing.assert_allclose(found.boxes, [[32, 16, 48, 32], [0, 0, 16, 16], [0, 0, 16, 16]], atol=1e-4)
-    assert found.levels.tolist() == [0, 0, 0]  # the last was 40 px wide before it was cut: its level follows what is left
+    # The last was 40 px wide before it was cut: its level follows what is left.
+    assert found.levels.tolist() == [0, 0, 0]
 
 
 def test_the_least_score_the_least_side_and_the_number_of_proposals_hold():
@@ -145,14 +146,15 @@ class Graph:
 
     inputs: list
     outputs: list
-    device: Device = Device("cpu")
+    device: Device
 
     def run(self, outputs, feed):
         raise AssertionError("names are checked before anything runs")
 
 
 def graph(inputs, outputs):
-    return Graph(*([TensorSpec(name, (None,), "float") for name in names.split()] for names in (inputs, outputs)))
+    specs = [[TensorSpec(name, (None,), "float") for name in names.split()] for names in (inputs, outputs)]
+    return Graph(specs[0], specs[1], Device("cpu"))
 
 
 @pytest.mark.parametrize(

@@ -124,7 +124,8 @@ def test_the_product_finds_in_the_export_what_it_finds_in_torch(exported: Callab
     settings = DetectorSettings(device="cpu", min_score=0.05)
     ours = OrtDetector(card, settings)
     theirs = OrtDetector(card, settings, inference=torch_inference(heads_of(detector_of(arch))))
-    assert ours.batches and theirs.batches
+    assert ours.batches
+    assert theirs.batches
     frames = [Frame("x", i, 0.0, 0.0, picture(i, size)) for i, size in enumerate([(96, 64), (160, 160), (192, 96)])]
     for one, other in zip(ours.detect(frames), theirs.detect(frames), strict=True):
         assert len(one) > 3
