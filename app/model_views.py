@@ -85,7 +85,8 @@ def show_model(config: LoadedConfig, ref: str, as_json: bool) -> int:
         entries = [entry.model_dump(mode="json") for entry in history]
         print(json.dumps({"card": content, "path": str(known.path), "scores": scores, "history": entries}, indent=1))
         return 0
-    megabytes = Path(card.file).stat().st_size / 1e6
+    files = [card.file] if card.second_stage is None else [card.file, card.second_stage.file]
+    megabytes = sum(Path(file).stat().st_size for file in files) / 1e6
     print(f"{card.ref} ({known.origin}, {known.path}); weights {megabytes:.2f} MB, their SHA-256 is the card's\n")
     print(yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120).rstrip())
     print("\nscores:" if record is not None else "\nscores: none; `traylane evaluate` measures them")

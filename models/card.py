@@ -16,13 +16,14 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 from core.errors import ModelMismatch, ModelNotFound
 from core.files import sha256_of
 from core.settings import Settings, load_settings
+from models.second_stage import SecondStage
 
 #: Where the cards of the shipped models live.
 SHIPPED = Path(__file__).resolve().parent / "cards"
 
-Decoder = Literal["yolox", "yolov8", "detr", "torchvision", "retinanet", "fcos", "ssd"]
+Decoder = Literal["yolox", "yolov8", "detr", "torchvision", "retinanet", "fcos", "ssd", "fasterrcnn"]
 #: Decoders that start from anchors.
-ANCHORED = ("retinanet", "fcos", "ssd")
+ANCHORED = ("retinanet", "fcos", "ssd", "fasterrcnn")
 Triple = tuple[float, float, float]
 #: What weights and activations are computed in.
 Precision = Literal["fp32", "int8"]
@@ -127,7 +128,10 @@ class ModelCard(Settings):
         description="Model class -> dish, @hand or @item; null or missing = ignored. Unset: every class is a label",
     )
     strides: tuple[int, ...] = Field(default=(8, 16, 32), min_length=1, description="Cell sizes of the yolox heads")
-    anchors: tuple[AnchorLevel, ...] = Field(default=(), description="What retinanet, fcos and ssd heads start from")
+    anchors: tuple[AnchorLevel, ...] = Field(default=(), description="What raw heads with anchors start from")
+    second_stage: SecondStage | None = Field(
+        default=None, description="Of fasterrcnn: the graph that looks at what the one in `file` proposes"
+    )
     activation: Literal["none", "sigmoid", "softmax"] = Field(
         default="none", description="What turns the class outputs into 0..1 (softmax: detr, last class is no object)"
     )
@@ -166,6 +170,9 @@ class ModelCard(Settings):
             raise ValueError(f"input {size} must be a multiple of the largest stride {max(self.strides)}")
         if (self.decoder in ANCHORED) != bool(self.anchors):
             raise ValueError(f"decoder {self.decoder} {'needs' if self.decoder in ANCHORED else 'has no'} anchors")
+        if (self.decoder == "fasterrcnn") != (self.second_stage is not None):
+            verb = "needs a" if self.decoder == "fasterrcnn" else "has no"
+            raise ValueError(f"decoder {self.decoder} {verb} second_stage")
         return self
 
     @property
@@ -282,14 +289,11 @@ def load_card(
     card.check_class_map(str(path))
     if precision is not None:
         card = card.at(precision)
-    weights = find_weights(card, path)
-    found = sha256_of(weights)
-    if found != card.sha256:
-        raise ModelMismatch(
-            f"{weights}: SHA-256 is {found[:12]}…, the card {path} says {card.sha256[:12]}…; the file is damaged or "
-            "another version: fetch it again, or correct the card"
-        )
-    return card.model_copy(update={"file": str(weights)})
+    changes: dict[str, Any] = {"file": _checked(card.file, card.sha256, card, path)}
+    if card.second_stage is not None:
+        second = _checked(card.second_stage.file, card.second_stage.sha256, card, path)
+        changes["second_stage"] = card.second_stage.model_copy(update={"file": second})
+    return card.model_copy(update=changes)
 
 
 def read_card(path: Path) -> ModelCard:
@@ -335,8 +339,24 @@ def find_weights(card: ModelCard, path: Path) -> Path:
     Raises:
         ModelNotFound: in neither place.
     """
-    places = [path.parent / card.file, Path(card.file)]
+    return _find_file(card.file, card, path)
+
+
+def _find_file(file: str, card: ModelCard, path: Path) -> Path:
+    places = [path.parent / file, Path(file)]
     for place in places:
         if place.is_file():
             return place.resolve()
     raise ModelNotFound(f"{places[0]}: weights of {card.full_name} are missing; fetch them or correct `file` in {path}")
+
+
+def _checked(file: str, sha256: str, card: ModelCard, path: Path) -> str:
+    """Return the absolute path of a file of weights whose hash is the card's."""
+    weights = _find_file(file, card, path)
+    found = sha256_of(weights)
+    if found != sha256:
+        raise ModelMismatch(
+            f"{weights}: SHA-256 is {found[:12]}…, the card {path} says {sha256[:12]}…; the file is damaged or "
+            "another version: fetch it again, or correct the card"
+        )
+    return str(weights)

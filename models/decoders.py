@@ -4,7 +4,8 @@ A decoder gets the outputs of one image and gives `Candidates`. Cheap tests come
 those whose score can reach the threshold are looked at more closely.
 
 Layouts: YOLOX (Ge et al. 2021, arXiv:2107.08430), YOLOv8-style transposed heads, DETR-style queries (Carion et al.
-2020, arXiv:2005.12872) and the finished detections of torchvision; for its raw heads see `anchor_decoders.py`.
+2020, arXiv:2005.12872) and the finished detections of torchvision; for its raw heads see
+`anchor_decoders.py` and `regions.py`.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from models.candidates import (
     softmax,
 )
 from models.card import ModelCard
+from models.regions import RegionDecoder
 
 
 def make_decoder(card: ModelCard) -> Decoder:
@@ -40,6 +42,8 @@ def make_decoder(card: ModelCard) -> Decoder:
         return DetrDecoder(card)
     if card.decoder == "torchvision":
         return TorchvisionDecoder(card)
+    if card.decoder == "fasterrcnn":
+        return RegionDecoder(card)
     return AnchorDecoder(card)
 
 

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -19,10 +18,11 @@ from models.decoders import make_decoder
 from models.device import Device, find_device
 from models.items import as_items, items_card
 from models.letterbox import Fit, Letterbox
-from models.runtimes import Inference, open_model
+from models.runtimes import Inference
 from models.session import TensorSpec
 from models.settings import DetectorSettings
 from models.suppression import Selection
+from models.two_stage import OUTPUTS, open_card
 
 #: Most frames of one run where the model takes any number: more does not pay, and memory grows with it.
 LARGEST_BATCH = 16
@@ -35,7 +35,7 @@ class OrtDetector:
         card: as `load_card` gives it, with an absolute `file`.
         settings: thresholds and threads.
         device: where to run; by default what `settings.device` leads to.
-        inference: computes the outputs; the card's file by the settings' runtime if None.
+        inference: computes the outputs; the card's file (or two) by the settings' runtime if None.
 
     Raises:
         ModelNotFound: the weights are missing.
@@ -55,9 +55,7 @@ class OrtDetector:
         card.check_class_map(card.full_name)
         card = card.sized(settings.size)
         self._card, self._settings = card, settings
-        self._session: Inference | None = inference or open_model(
-            Path(card.file), device or find_device(settings.device), settings
-        )
+        self._session: Inference | None = inference or open_card(card, device or find_device(settings.device), settings)
         self.device = self._session.device
         self._input, self._places, self._half = _check_input(card, self._session.inputs)
         self._outputs = choose_outputs(card, self._session.outputs)
@@ -180,6 +178,8 @@ def choose_outputs(card: ModelCard, outputs: Sequence[TensorSpec]) -> list[str]:
         raise ModelMismatch(f"{card.full_name}: no output {missing[0]!r} in the model (it has {', '.join(names)})")
     if card.decoder in ("yolox", "yolov8"):
         return [card.outputs.boxes or names[0]]
+    if card.decoder == "fasterrcnn":
+        return list(OUTPUTS)
     if card.decoder in ANCHORED:
         return _raw_heads(card, names)
     left = [output for output in outputs if output.name not in asked]

@@ -174,8 +174,12 @@ class Registry:
         """
         with self.promotions.locked():
             self._check_new(card)
+            second = card.second_stage
+            if second is not None:
+                second = second.model_copy(update={"file": self._keep_weights(second.file, second.sha256)})
             kept = card.model_copy(
                 update={
+                    "second_stage": second,
                     "file": self._keep_weights(card.file, card.sha256),
                     "variants": {
                         name: Variant(file=self._keep_weights(v.file, v.sha256), sha256=v.sha256, scores=v.scores)

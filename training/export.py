@@ -28,8 +28,10 @@ from core.errors import ConfigError, ModelMismatch
 from core.files import sha256_of, write_atomic
 from models.card import InputSpec, Lineage, ModelCard
 from models.letterbox import Letterbox
+from models.two_stage import FEATURES, LEVELS, OUTPUTS, PROPOSALS
 from training.checkpoint import net_of
-from training.raw_heads import Exportable, Heads, TorchInference, heads_of
+from training.raw_heads import Exportable, Heads, heads_of, joined, torch_graphs
+from training.region_heads import RegionHeads
 from training.traynet import STRIDES, ExportNet, TrayNet
 
 TOLERANCE = 1e-3
@@ -100,14 +102,17 @@ def export_detector(
         draft = Path(folder) / "draft.onnx"
         write_heads(heads, draft)
         check_heads(heads, draft, pictures)
-        content = {
+        content: dict[str, Any] = {
             "decoder": heads.decoder,
             "input": heads.input.model_dump(mode="json", exclude_defaults=True),
             "classes": list(detector.labels),
             "anchors": [level.model_dump(mode="json") for level in heads.anchors],
-            "class_offset": heads.class_offset,
         }
-        _keep(draft, weights, card_path, origin, content)
+        drafts = {weights: draft}
+        if heads.second is not None:
+            drafts = {second_path(weights): second_path(draft)} | drafts
+            content["second_stage"] = _tie(heads.second, draft, second_path(draft), second_path(weights))
+        _keep(drafts, card_path, origin, content)
     return weights
 
 
@@ -139,12 +144,32 @@ def _export_traynet(
             "classes": list(labels),
             "strides": list(STRIDES),
         }
-        _keep(draft, weights, card_path, origin, content)
+        _keep({weights: draft}, card_path, origin, content)
     return weights
 
 
-def _keep(draft: Path, weights: Path, card_path: Path, origin: Origin, content: Mapping[str, Any]) -> None:
-    """Put the weights beside their card, then the card, which names them by their hash."""
+def _tie(stage: RegionHeads, first: Path, second: Path, weights: Path) -> Mapping[str, Any]:
+    """Write the second graph's hash into the first, and return what the card says of the second.
+
+    So the hash of the card's `file`, by which a model is known everywhere, stands for both.
+    """
+    sha256 = sha256_of(second)
+    written = onnx.load(str(first))
+    onnx.helper.set_model_props(written, {"second_stage_sha256": sha256})
+    first.write_bytes(written.SerializeToString())
+    return stage.card_fields(weights.name, sha256)
+
+
+def _keep(drafts: Mapping[Path, Path], card_path: Path, origin: Origin, content: Mapping[str, Any]) -> None:
+    """Put the weights beside their card, then the card, which names them by their hash.
+
+    Args:
+        drafts: where each graph goes -> where it was written; the card's own `file` is the last.
+        card_path: where the card goes.
+        origin: see `Origin`.
+        content: what the card says of the net.
+    """
+    weights, draft = list(drafts.items())[-1]
     card = {
         "name": origin.name,
         "version": origin.version,
@@ -163,7 +188,8 @@ def _keep(draft: Path, weights: Path, card_path: Path, origin: Origin, content: 
         ModelCard.model_validate(card)
     except ValueError as err:
         raise ConfigError(f"{card_path}: {' '.join(str(err).split())}") from err
-    write_atomic(weights, draft.read_bytes())
+    for place, written in drafts.items():
+        write_atomic(place, written.read_bytes())
     write_atomic(card_path, yaml.safe_dump(card, sort_keys=False, allow_unicode=True, width=120))
 
 
@@ -203,22 +229,51 @@ def _quiet_exporter() -> Iterator[None]:
 
 
 def write_heads(heads: Heads, path: Path) -> None:
-    """Write the heads as ONNX: inputs (B, 3, H, W) with any B >= 1, or B = 1 where the net takes one picture.
+    """Write the heads as ONNX for inputs (B, 3, H, W) with any B >= 1; a second stage goes to `second_path(path)`.
 
     Raises:
         ModelMismatch: this version of torch cannot export the net.
     """
-    example = torch.rand(2 if heads.batched else 1, 3, heads.input.height, heads.input.width)
-    names: dict[str, Any] = {"input_names": ["images"], "output_names": list(heads.outputs), "verbose": False}
-    if heads.batched:
-        names |= {"dynamic_shapes": {"images": {0: torch.export.Dim("batch")}}, "dynamo": True, "external_data": False}
-    else:
-        # What a second stage does depends on what the first one finds, which torch.export cannot follow; tracing
-        # can, with torchvision's own rules for ONNX.
-        names |= {"dynamo": False, "opset_version": 18}
+    spec, batch = heads.input, torch.export.Dim("batch")
+    images = torch.rand(2, 3, spec.height, spec.width)
+    _write_graph(heads.net, {"images": images}, {"images": {0: batch}}, heads.outputs, path)
+    if heads.second is None:
+        return
+    with torch.no_grad():
+        features = heads.net(images)[: len(heads.second.features)]
+    boxes = torch.tensor([0.0, 0.0, spec.width / 2, spec.height / 2]).repeat(2, 3, 1)
+    inputs = {PROPOSALS: boxes, LEVELS: torch.zeros(2, 3, dtype=torch.int64)}
+    inputs |= dict(zip(heads.second.features, features, strict=True))
+    sizes = {0: batch, 1: torch.export.Dim("places")}
+    shapes = {PROPOSALS: sizes, LEVELS: sizes, "features": tuple({0: batch} for _ in features)}
+    _write_graph(heads.second.net, inputs, shapes, OUTPUTS[1:], second_path(path))
+
+
+def second_path(path: Path) -> Path:
+    """Return where the second graph of a two-stage detector goes, beside its first."""
+    return path.with_suffix(".second.onnx")
+
+
+def _write_graph(
+    net: torch.nn.Module,
+    inputs: Mapping[str, torch.Tensor],
+    shapes: Mapping[str, Any],
+    outputs: Sequence[str],
+    path: Path,
+) -> None:
     with _quiet_exporter():
         try:
-            torch.onnx.export(heads.net, (example,), str(path), **names)
+            torch.onnx.export(
+                net,
+                tuple(inputs.values()),
+                str(path),
+                input_names=list(inputs),
+                output_names=list(outputs),
+                dynamic_shapes=dict(shapes),
+                dynamo=True,
+                external_data=False,
+                verbose=False,
+            )
         except (RuntimeError, TypeError) as err:
             told = str(err).strip().splitlines() or [type(err).__name__]
             raise ModelMismatch(f"torch {torch.__version__} cannot export this net to ONNX ({told[0][:200]})") from err
@@ -228,50 +283,38 @@ def write_heads(heads: Heads, path: Path) -> None:
 def check_heads(heads: Heads, path: Path, pictures: Sequence[NDArray[np.uint8]] = ()) -> float:
     """Return the largest difference between the heads in torch and in ONNX, on random and on real pictures.
 
-    Finished detections (Faster R-CNN) are compared as sets, since equal scores have no order; raw heads value by value.
+    Raw heads are compared value by value; of a two-stage net each graph by itself, the second on the features and
+    proposals that torch finds: among equal scores the smallest difference would choose other proposals.
 
     Raises:
-        ModelMismatch: the difference is more than TOLERANCE, or nothing was found that could be compared.
+        ModelMismatch: the difference is more than TOLERANCE.
     """
     spec = heads.input
     rng = np.random.default_rng(0)
     noise = [rng.integers(0, 256, (spec.height, spec.width, 3), dtype=np.uint8) for _ in range(3)]
     inputs = [letterboxed(spec, picture)[None] for picture in (*noise, *pictures)]
-    if heads.batched:
-        inputs.append(np.concatenate(inputs[:3]))
-    session, torch_side = _session(path), TorchInference(heads)
-    apart, found = [], 0
+    inputs.append(np.concatenate(inputs[:3]))
+    exported = [_session(path)] + ([_session(second_path(path))] if heads.second is not None else [])
+    graphs = torch_graphs(heads)
+    apart = []
     for pixels in inputs:
-        wanted = torch_side.run(heads.outputs, {"images": pixels})
-        got = session.run(list(heads.outputs), {"images": pixels})
-        if heads.decoder == "torchvision":
-            apart += [_set_distance(wanted, got, spec.width), _set_distance(got, wanted, spec.width)]
-            found += len(wanted[0])
-            continue
-        for name, ours, theirs in zip(heads.outputs, wanted, got, strict=True):
-            if ours.shape != theirs.shape:
-                raise ModelMismatch(f"{path.name}: {name} of the export is {theirs.shape}, of the net {ours.shape}")
-            apart.append(float(np.abs(ours - theirs).max()))
-    if heads.decoder == "torchvision" and not found:
-        raise ModelMismatch(
-            f"{path.name}: the net finds nothing on {len(inputs)} pictures, so its export cannot be compared; give "
-            "pictures with objects"
-        )
+        feed: dict[str, NDArray[Any]] = {"images": pixels}
+        for graph, session in zip(graphs, exported, strict=True):
+            names = [output.name for output in graph.outputs]
+            wanted, got = graph.run(names, feed), session.run(names, feed)
+            for name, ours, theirs in zip(names, wanted, got, strict=True):
+                apart.append(_apart(path, name, ours, theirs))
+            if graph is not graphs[-1]:
+                feed = joined(heads, *graphs).regions(wanted)
     return _within_tolerance(apart, path)
 
 
-def _set_distance(ours: Sequence[NDArray[Any]], theirs: Sequence[NDArray[Any]], width: int) -> float:
-    """Return how far the farthest of our detections is from the nearest of theirs: in score, number, box / width.
-
-    One that scores within the tolerance of the lowest may be missing on the other side.
-    """
-    rows, others = (np.column_stack([boxes / width, scores, labels]) for boxes, scores, labels in (ours, theirs))
-    rows = rows[rows[:, 4] > rows[:, 4].min(initial=np.inf) + TOLERANCE]
-    if len(rows) == 0:
-        return 0.0
-    if len(others) == 0:
-        return float("inf")
-    return float(np.abs(rows[:, None] - others[None]).max(axis=2).min(axis=1).max())
+def _apart(path: Path, name: str, ours: NDArray[np.float32], theirs: NDArray[np.float32]) -> float:
+    """Return the largest difference; of features, which are no answers, in units of the largest where that is > 1."""
+    if ours.shape != theirs.shape:
+        raise ModelMismatch(f"{path.name}: {name} of the export is {theirs.shape}, of the net {ours.shape}")
+    unit = max(1.0, float(np.abs(ours).max())) if name.startswith(FEATURES) else 1.0
+    return float(np.abs(ours - theirs).max()) / unit
 
 
 def _within_tolerance(apart: Sequence[float], path: Path) -> float:

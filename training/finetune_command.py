@@ -102,7 +102,10 @@ OWN = (
     Flag("--tensorboard", "tensorboard", bool, "write TensorBoard's event files into DIR/tensorboard"),
 )
 #: Flags that are no setting of the run.
-_OTHERS = ("validation", "format", "holdout", "salt", "pictures", "recipe", "overwrite", "mlflow", "mlflow_export")
+_OTHERS = (
+    *("validation", "format", "holdout", "salt", "pictures", "recipe", "overwrite"),
+    *("mlflow", "mlflow_export", "licence"),
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -122,6 +125,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--mlflow", metavar="URI", help="write the finished run there: folder, sqlite:///… or http://…")
     group.add_argument(
         "--mlflow-export", action="store_true", default=None, help="write the run in DIR to --mlflow; then stop"
+    )
+    group.add_argument(
+        "--licence", metavar="TEXT", help="of the weights, for --export; default 'unknown: set it in the card'"
     )
     for flag in OWN:
         if flag.kind is bool:
@@ -159,6 +165,8 @@ def run(args: argparse.Namespace) -> int:
         return _export_to_mlflow(args.out, args.mlflow)
     if args.export is not None:
         return _export_card(args)
+    if args.licence is not None:
+        raise ConfigError("--licence: goes into a card; give --export CARD, too")
     from training.finetune.distributed import joined
 
     settings = settings_of(args)
@@ -342,9 +350,11 @@ def _export_to_mlflow(out: Path, uri: str | None) -> int:
 
 
 def _export_card(args: argparse.Namespace) -> int:
-    from training.finetune.shipping import export_run
+    from training.finetune.shipping import NO_LICENCE, export_run
 
-    weights = export_run(args.out, args.export)
+    if args.licence is not None and not args.licence.strip():
+        raise ConfigError("--licence: say what the weights may be used for, such as CC-BY-4.0, or leave it out")
+    weights = export_run(args.out, args.export, args.licence or NO_LICENCE)
     print(f"{weights} ({weights.stat().st_size / 1e6:.2f} MB)", flush=True)
     return 0
 

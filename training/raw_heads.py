@@ -1,9 +1,8 @@
 """What of a detector goes into its ONNX file: the net with raw heads, and what the card must say to read them.
 
-RetinaNet, FCOS and SSD leave as backbone and heads: decoding and suppression are the product's own numpy, the same for
-torch and ONNX Runtime (`TorchInference`). Faster R-CNN cannot be cut like that: its second stage looks at features
-where its first stage found something. It leaves whole, decoding and suppression inside, for one picture of a fixed
-size, by torch's older exporter: `torch.export` cannot follow what depends on the picture.
+Decoding and suppression are the product's own numpy, the same for torch and ONNX Runtime (`torch_inference`).
+RetinaNet, FCOS and SSD leave as backbone and heads; Faster R-CNN leaves as two such graphs (`region_heads.py`), since
+its second stage looks at features where its first stage found something.
 """
 
 from __future__ import annotations
@@ -21,7 +20,11 @@ from core.errors import ConfigError, ModelMismatch
 from models.anchor_decoders import anchor_grid
 from models.card import AnchorLevel, Decoder, InputSpec
 from models.device import Device
+from models.regions import Proposer
+from models.runtimes import Inference
 from models.session import TensorSpec
+from models.two_stage import ANCHOR_REGRESSION, LEVELS, OBJECTNESS, OUTPUTS, PROPOSALS, TwoStages
+from training.region_heads import RegionHeads, region_heads
 
 #: Anchors may be off by so many pixels from torchvision's.
 ANCHOR_TOLERANCE = 1e-3
@@ -62,8 +65,7 @@ class Heads:
         decoder: reads them.
         input: what the net eats.
         anchors: what the decoder starts from.
-        class_offset: number of the first class (torchvision's finished detections).
-        batched: whether several pictures may go in at once.
+        second: the second stage, of Faster R-CNN.
     """
 
     net: nn.Module
@@ -71,8 +73,7 @@ class Heads:
     decoder: Decoder
     input: InputSpec
     anchors: tuple[AnchorLevel, ...] = ()
-    class_offset: int = 0
-    batched: bool = True
+    second: RegionHeads | None = None
 
 
 def heads_of(detector: Exportable) -> Heads:
@@ -84,38 +85,68 @@ def heads_of(detector: Exportable) -> Heads:
     """
     spec, net = _input_of(detector), detector.net
     if detector.arch.startswith("fasterrcnn"):
-        whole = _TwoStages(net, (spec.height, spec.width)).eval()
-        return Heads(whole, ("boxes", "scores", "labels"), "torchvision", spec, class_offset=1, batched=False)
+        first, second = region_heads(net, spec)
+        names = (*second.features, OBJECTNESS, ANCHOR_REGRESSION)
+        return Heads(first, names, "fasterrcnn", spec, _anchors_of(net, net.rpn.anchor_generator, spec), second)
     for prefix in ("retinanet", "fcos", "ssd"):
         if detector.arch.startswith(prefix):
             kind: Any = prefix
             outputs = ("regression", "logits", "centerness") if prefix == "fcos" else ("regression", "logits")
-            return Heads(_OneStage(net, prefix).eval(), outputs, kind, spec, _anchors_of(net, spec))
+            return Heads(
+                _OneStage(net, prefix).eval(), outputs, kind, spec, _anchors_of(net, net.anchor_generator, spec)
+            )
     raise ConfigError(f"arch {detector.arch}: no export is known for it")
 
 
-class TorchInference:
-    """A net in torch behind the face of a runtime: letterbox, decoding and suppression are then the product's.
+class TorchGraph:
+    """A net in torch behind the face of a runtime.
 
-    `OrtDetector(card, settings, inference=TorchInference(heads))` detects as the exported model will.
+    Args:
+        net: takes tensors in the order of `inputs` and returns some in the order of `outputs`.
+        inputs: of the graph that it is exported as.
+        outputs: their names.
     """
 
-    def __init__(self, heads: Heads) -> None:
-        self._heads = heads
-        self.device = Device("cpu")
-        places = None if heads.batched else 1
-        self.inputs = [TensorSpec("images", (places, 3, heads.input.height, heads.input.width), "float")]
-        self.outputs = [
-            TensorSpec(name, (None, 4) if name == "boxes" else (None,), "int64" if name == "labels" else "float")
-            for name in heads.outputs
-        ]
+    def __init__(self, net: nn.Module, inputs: Sequence[TensorSpec], outputs: Sequence[str]) -> None:
+        self._net, self.device = net, Device("cpu")
+        self.inputs = list(inputs)
+        self.outputs = [TensorSpec(name, (None,), "float") for name in outputs]
 
     @torch.no_grad()
     def run(self, outputs: Sequence[str], feed: Mapping[str, NDArray[Any]]) -> list[NDArray[np.float32]]:
         """Return the named outputs."""
-        found = self._heads.net(torch.from_numpy(feed["images"]))
-        by_name = dict(zip(self._heads.outputs, found, strict=True))
-        return [by_name[name].numpy() for name in outputs]
+        found = self._net(*(torch.from_numpy(feed[spec.name]) for spec in self.inputs))
+        by_name = {spec.name: output.numpy() for spec, output in zip(self.outputs, found, strict=True)}
+        return [by_name[name] for name in outputs]
+
+
+def torch_inference(heads: Heads) -> Inference:
+    """Return the net in torch as one inference: letterbox, decoding and suppression are then the product's.
+
+    `OrtDetector(card, settings, inference=torch_inference(heads))` detects as the exported model will.
+    """
+    graphs = torch_graphs(heads)
+    return graphs[0] if len(graphs) == 1 else joined(heads, *graphs)
+
+
+def torch_graphs(heads: Heads) -> tuple[TorchGraph, ...]:
+    """Return the net in torch, graph by graph as it is exported."""
+    spec = heads.input
+    first = TorchGraph(heads.net, [TensorSpec("images", (None, 3, spec.height, spec.width), "float")], heads.outputs)
+    if heads.second is None:
+        return (first,)
+    names = (PROPOSALS, LEVELS, *heads.second.features)
+    inputs = [TensorSpec(name, (), "int64" if name == LEVELS else "float") for name in names]
+    return (first, TorchGraph(heads.second.net, inputs, OUTPUTS[1:]))
+
+
+def joined(heads: Heads, first: Inference, second: Inference) -> TwoStages:
+    """Return the two graphs of a two-stage net as one inference, whatever computes them."""
+    if heads.second is None:
+        raise ValueError(f"{heads.decoder} has no second stage")
+    size = (heads.input.width, heads.input.height)
+    proposer = Proposer(heads.decoder, size, heads.anchors, heads.second.proposals)
+    return TwoStages(heads.decoder, proposer, first, second)
 
 
 class _OneStage(nn.Module):
@@ -134,24 +165,6 @@ class _OneStage(nn.Module):
         if self._kind == "fcos":
             return found["bbox_regression"], logits, found["bbox_ctrness"]
         return found["bbox_regression"] / self.weights, logits
-
-
-class _TwoStages(nn.Module):
-    """Faster R-CNN as it is, but for fitting the picture in: one picture (1, 3, H, W) -> boxes, scores, numbers."""
-
-    def __init__(self, net: Any, size: tuple[int, int]) -> None:
-        super().__init__()
-        self.net, self._size = net, size
-
-    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        """Return boxes (N, 4) in input pixels, scores (N,) and class numbers (N,), the background being 0."""
-        from torchvision.models.detection.image_list import ImageList
-
-        features = self.net.backbone(images)
-        pictures = ImageList(images, [self._size])
-        proposals, _ = self.net.rpn(pictures, features)
-        found, _ = self.net.roi_heads(features, proposals, pictures.image_sizes)
-        return found[0]["boxes"], found[0]["scores"], found[0]["labels"]
 
 
 def _levels(features: Any) -> list[Tensor]:
@@ -177,7 +190,7 @@ def _input_of(detector: Exportable) -> InputSpec:
 
 
 @torch.no_grad()
-def _anchors_of(net: Any, spec: InputSpec) -> tuple[AnchorLevel, ...]:
+def _anchors_of(net: Any, generator: Any, spec: InputSpec) -> tuple[AnchorLevel, ...]:
     """Return the net's anchors for its input as grids, told from the anchors that torchvision makes.
 
     Raises:
@@ -187,9 +200,9 @@ def _anchors_of(net: Any, spec: InputSpec) -> tuple[AnchorLevel, ...]:
 
     images = torch.zeros(1, 3, spec.height, spec.width)
     features = _levels(net.backbone(images))
-    every = net.anchor_generator(ImageList(images, [(spec.height, spec.width)]), features)[0].double().numpy()
+    every = generator(ImageList(images, [(spec.height, spec.width)]), features)[0].double().numpy()
     levels, start = [], 0
-    for feature, count in zip(features, net.anchor_generator.num_anchors_per_location(), strict=True):
+    for feature, count in zip(features, generator.num_anchors_per_location(), strict=True):
         rows, columns = feature.shape[-2:]
         end = start + rows * columns * count
         levels.append(_level(every[start:end].reshape(rows, columns, count, 4)))

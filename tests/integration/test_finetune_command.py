@@ -185,6 +185,10 @@ def test_what_is_wrong_is_said_in_a_line_and_an_exit_code(
 def test_flags_of_fine_tuning_need_pictures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", "--out", str(tmp_path), "--epochs", "3"]) == 2
     assert "--epochs: for transfer learning only; say on which pictures with --data PATH" in capsys.readouterr().err
+    assert main(["train", "--out", str(tmp_path), "--licence", "MIT"]) == 2
+    assert "--licence: for transfer learning only" in capsys.readouterr().err
+    assert main(["train", "--out", str(tmp_path), "--data", str(tmp_path), "--licence", "MIT"]) == 2
+    assert "--licence: goes into a card; give --export CARD, too" in capsys.readouterr().err
     assert main(["train", "--out", str(tmp_path), "--arch", "fcos_resnet50_fpn"]) == 2
     assert "the synthetic lane trains traynet" in capsys.readouterr().err
 
@@ -238,8 +242,13 @@ def test_a_run_becomes_a_model_that_the_product_loads(pictures: Path, tmp_path: 
     assert main(["train", "--out", str(out), "--export", str(card_path)]) == 0
     card, record = load_card(str(card_path)), read_record(out)
     assert (card.name, card.version, tuple(card.classes)) == ("blocks", "1", ("red", "green"))
+    assert card.licence == "unknown: set it in the card"
     assert record.best is not None
     assert card.scores["validation_ap50"] == record.best.scores["ap50"]
     assert card.lineage is not None
     assert card.lineage.data_sha256 == {use: pictures.sha256 for use, pictures in record.data.items()}
     assert main(["train", "--out", str(out), "--export", str(tmp_path / "blocks.yaml")]) == 2
+    other = tmp_path / "blocks@2.yaml"
+    assert main(["train", "--out", str(out), "--export", str(other), "--licence", "CC-BY-4.0"]) == 0
+    assert load_card(str(other)).licence == "CC-BY-4.0"
+    assert main(["train", "--out", str(out), "--export", str(other), "--licence", " "]) == 2

@@ -11,13 +11,17 @@ from training.export import Origin, export_detector
 from training.finetune.checkpoints import net_of_run
 from training.finetune.run_record import RECORD, RunRecord, read_record
 
+#: What a card says where nobody said what the weights may be used for.
+NO_LICENCE = "unknown: set it in the card"
 
-def export_run(out: Path, card_path: Path) -> Path:
+
+def export_run(out: Path, card_path: Path, licence: str = NO_LICENCE) -> Path:
     """Write NAME@VERSION.onnx and its card from a run's best weights; return the path of the weights.
 
     Args:
         out: folder of the run.
         card_path: where the card goes, NAME@VERSION.yaml; the suffix may be left out.
+        licence: of the weights: what its pictures and first weights allow, which no program can know.
 
     Raises:
         ConfigError: `out` is no finished run, or the card is not named so.
@@ -32,7 +36,7 @@ def export_run(out: Path, card_path: Path) -> Path:
     origin = Origin(
         name=name,
         version=version,
-        licence="as its pictures and first weights allow",
+        licence=licence,
         source=_source_of(record),
         scores={f"validation_{key}": value for key, value in record.best.scores.items()},
         lineage=Lineage(

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import functools
+import shutil
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from torch import Tensor, nn
@@ -18,14 +20,18 @@ from torchvision.models.detection.anchor_utils import AnchorGenerator, DefaultBo
 from torchvision.models.detection.ssd import SSD
 from torchvision.ops import MultiScaleRoIAlign
 
-from core.errors import ConfigError, ModelMismatch
+from core.errors import ConfigError, ModelMismatch, ModelNotFound
 from core.records import Frame
 from models.card import Lineage, load_card
 from models.decoders import make_decoder
+from models.device import Device
 from models.ort_detector import OrtDetector
+from models.registry import Registry
+from models.session import Session
 from models.settings import DetectorSettings
-from training.export import Origin, check_heads, export_detector, letterboxed, write_heads
-from training.raw_heads import TorchInference, heads_of
+from models.two_stage import LEVELS, OUTPUTS, PROPOSALS, open_card
+from training.export import Origin, check_heads, export_detector, letterboxed, second_path, write_heads
+from training.raw_heads import heads_of, joined, torch_inference
 
 LABELS = ("cup", "plate", "hand")
 ORIGIN = Origin("tiny", "3", "MIT", "a test", {"ap50": 0.5}, Lineage(run="r1", data_sha256={"train": "d"}))
@@ -111,12 +117,15 @@ def test_the_product_finds_in_the_export_what_it_finds_in_torch(exported: Callab
     card = load_card(str(exported(arch)))
     assert (card.full_name, card.labels, card.licence) == ("tiny@3", LABELS, "MIT")
     assert card.lineage == Lineage(run="r1", data_sha256={"train": "d"})
-    assert sorted(path.name for path in exported(arch).parent.iterdir()) == ["tiny@3.onnx", "tiny@3.yaml"]
-    assert str(Path.cwd()).encode() not in Path(card.file).read_bytes()
+    second = ["tiny@3.second.onnx"] if arch == "fasterrcnn_tiny" else []
+    assert sorted(path.name for path in exported(arch).parent.iterdir()) == ["tiny@3.onnx", *second, "tiny@3.yaml"]
+    for weights in exported(arch).parent.glob("*.onnx"):
+        assert str(Path.cwd()).encode() not in weights.read_bytes()
     settings = DetectorSettings(device="cpu", min_score=0.05)
     ours = OrtDetector(card, settings)
-    theirs = OrtDetector(card, settings, inference=TorchInference(heads_of(detector_of(arch))))
-    assert ours.batches == theirs.batches == (arch != "fasterrcnn_tiny")
+    theirs = OrtDetector(card, settings, inference=torch_inference(heads_of(detector_of(arch))))
+    assert ours.batches
+    assert theirs.batches
     frames = [Frame("x", i, 0.0, 0.0, picture(i, size)) for i, size in enumerate([(96, 64), (160, 160), (192, 96)])]
     for one, other in zip(ours.detect(frames), theirs.detect(frames), strict=True):
         assert len(one) > 3
@@ -134,7 +143,7 @@ def test_our_decoding_is_torchvisions(exported: Callable[[str], Path], arch: str
         (found,) = detector.net([torch.from_numpy(shown).permute(2, 0, 1).float() / 255])
     heads = heads_of(detector)
     pixels = letterboxed(card.input, shown)[None]
-    outputs = [output[0] for output in TorchInference(heads).run(heads.outputs, {"images": pixels})]
+    outputs = [output[0] for output in torch_inference(heads).run(heads.outputs, {"images": pixels})]
     candidates = make_decoder(card).decode(outputs, 0.02)
     limit = np.array([96, 64, 96, 64], dtype=np.float32)
     rows, columns = np.nonzero(candidates.scores > 0.02)
@@ -160,11 +169,86 @@ def test_a_graph_that_computes_something_else_is_refused(exported: Callable[[str
         check_heads(heads, weights)
 
 
-def test_a_two_stage_net_that_finds_nothing_cannot_be_compared(exported: Callable[[str], Path]) -> None:
-    detector = detector_of("fasterrcnn_tiny")
-    detector.net.roi_heads.score_thresh = 1.1
-    with pytest.raises(ModelMismatch, match="finds nothing on 3 pictures, so its export cannot be compared"):
-        check_heads(heads_of(detector), exported("fasterrcnn_tiny").with_suffix(".onnx"))
+@pytest.mark.parametrize("seed", range(4))
+def test_both_stages_detect_what_torchvision_detects(exported: Callable[[str], Path], seed: int) -> None:
+    detector, card = detector_of("fasterrcnn_tiny"), load_card(str(exported("fasterrcnn_tiny")))
+    shown = picture(seed)
+    with torch.no_grad():
+        (found,) = detector.net([torch.from_numpy(shown).permute(2, 0, 1).float() / 255])
+    both = open_card(card, Device("cpu"), DetectorSettings(device="cpu"))
+    outputs = both.run(OUTPUTS, {"images": letterboxed(card.input, shown)[None]})
+    mine = make_decoder(card).decode([output[0] for output in outputs], 0.02)
+    assert len(mine.boxes) == len(found["boxes"]) > 20
+    np.testing.assert_allclose(mine.boxes, found["boxes"].numpy(), atol=1e-2)
+    np.testing.assert_allclose(mine.scores.max(axis=1), found["scores"].numpy(), atol=1e-3)
+    assert (mine.scores.argmax(axis=1) == found["labels"].numpy() - 1).all()
+    assert np.allclose(mine.probs.sum(axis=1), 1)
+
+
+def test_padding_and_company_change_no_detection(exported: Callable[[str], Path]) -> None:
+    heads = heads_of(detector_of("fasterrcnn_tiny"))
+    card = load_card(str(exported("fasterrcnn_tiny")))
+    decoder = make_decoder(card)
+    weights = Path(card.file)
+    first = Session(weights, Device("cpu"), 1)
+    second = Session(second_path(weights), Device("cpu"), 1)
+    both = joined(heads, first, second)
+    pixels = np.stack([letterboxed(card.input, picture(at, size)) for at, size in enumerate([(96, 64), (64, 96)])])
+    pixels[1, :, :, 48:] = 0
+    together = both.run(OUTPUTS, {"images": pixels})
+    for at in range(2):
+        regions = both.regions(first.run(both.first_outputs, {"images": pixels[at : at + 1]}))
+        count = regions[PROPOSALS].shape[1]
+        wanted = decoder.decode([regions[PROPOSALS][0], *(o[0] for o in second.run(OUTPUTS[1:], regions))], 0.02)
+        boxes = np.zeros((1, 57, 4), dtype=np.float32)
+        boxes[:, :count] = regions[PROPOSALS]
+        levels = np.zeros((1, 57), dtype=np.int64)
+        levels[:, :count] = regions[LEVELS]
+        padded = second.run(OUTPUTS[1:], regions | {PROPOSALS: boxes, LEVELS: levels})
+        for other in ([boxes[0], *(o[0] for o in padded)], [output[at] for output in together]):
+            got = decoder.decode(other, 0.02)
+            assert len(got.boxes) == len(wanted.boxes) > 0
+            np.testing.assert_allclose(got.boxes, wanted.boxes, atol=1e-3)
+            np.testing.assert_allclose(got.scores, wanted.scores, atol=1e-5)
+
+
+def test_each_stage_is_compared_by_itself(exported: Callable[[str], Path]) -> None:
+    weights = exported("fasterrcnn_tiny").with_suffix(".onnx")
+    for name, stage in (("head.bbox_pred.weight", "net"), ("predictor.cls_score.weight", "second")):
+        heads = heads_of(detector_of("fasterrcnn_tiny"))
+        assert heads.second is not None
+        net = heads.net if stage == "net" else heads.second.net
+        with torch.no_grad():
+            net.get_parameter(name).add_(0.05)
+        with pytest.raises(ModelMismatch, match=r"the export differs from the net by .* \(allowed 0\.001\)"):
+            check_heads(heads, weights)
+
+
+def test_the_hash_of_the_first_graph_stands_for_both(exported: Callable[[str], Path], tmp_path: Path) -> None:
+    card_path = exported("fasterrcnn_tiny")
+    card = load_card(str(card_path))
+    assert card.second_stage is not None
+    kept = onnx.load(card.file, load_external_data=False).metadata_props
+    assert {entry.key: entry.value for entry in kept} == {"second_stage_sha256": card.second_stage.sha256}
+    for path in card_path.parent.iterdir():
+        shutil.copy(path, tmp_path / path.name)
+    other = tmp_path / card_path.name
+    Path(second_path(tmp_path / "tiny@3.onnx")).write_bytes(b"another")
+    with pytest.raises(ModelMismatch, match=r"tiny@3\.second\.onnx: SHA-256 is"):
+        load_card(str(other))
+    second_path(tmp_path / "tiny@3.onnx").unlink()
+    with pytest.raises(ModelNotFound, match=r"tiny@3\.second\.onnx: weights of tiny@3 are missing"):
+        load_card(str(other))
+
+
+def test_the_registry_keeps_both_graphs(exported: Callable[[str], Path], tmp_path: Path) -> None:
+    registry = Registry(tmp_path / "registry", shipped=tmp_path)
+    registry.add(load_card(str(exported("fasterrcnn_tiny"))))
+    card = load_card(str(registry.find("tiny@3").path))
+    detector = OrtDetector(card, DetectorSettings(device="cpu", min_score=0.05))
+    (found,) = detector.detect([Frame("x", 0, 0.0, 0.0, picture(0))])
+    assert len(found) > 3
+    assert len(list((tmp_path / "registry").rglob("*.onnx"))) == 2
 
 
 def test_a_net_that_cannot_leave_is_told_and_leaves_nothing(tmp_path: Path) -> None:
@@ -173,7 +257,7 @@ def test_a_net_that_cannot_leave_is_told_and_leaves_nothing(tmp_path: Path) -> N
             return (images, images) if float(images.sum()) > 0 else (images * 2, images)
 
     heads = heads_of(detector_of("retinanet_tiny"))
-    moody = type(heads)(Moody(), heads.outputs, heads.decoder, heads.input, heads.anchors)
+    moody = replace(heads, net=Moody())
     with pytest.raises(ModelMismatch, match=r"cannot export this net to ONNX \("):
         write_heads(moody, tmp_path / "net.onnx")
     with pytest.raises(ConfigError, match="arch yolo_tiny: no export is known for it"):
