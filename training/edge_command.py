@@ -41,7 +41,7 @@ def run(
     """Run the recipe, or go on with it where it was; with --export write the card. Return the exit code.
 
     Raises:
-        ConfigError: flags that the recipe fixes.
+        ConfigError: flags that the recipe fixes, or threads below 1.
         DataError: photos cannot be read.
         ModelError: a loss that is not finite, or an export that computes something else.
     """
@@ -51,6 +51,8 @@ def run(
     fixed += finetune_command.given_flags(args)
     if fixed:
         raise ConfigError(f"{', '.join(fixed)}: the recipe has its own; leave it out with --edge")
+    if args.threads is not None and args.threads < 1:
+        raise ConfigError(f"--threads {args.threads}: must be 1 or more")
     card = None if args.export is None else args.export.with_name(args.export.name.removesuffix(".yaml") + ".yaml")
     name, version = ("", "") if card is None else name_of(card)
     recipe = EdgeRecipe(seed=1 if args.seed is None else args.seed, threads=2 if args.threads is None else args.threads)

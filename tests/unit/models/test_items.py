@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -138,7 +137,7 @@ class TestSizes:
     @pytest.mark.parametrize("size", [(320, 320), (640, 352), None])
     @pytest.mark.parametrize("precision", ["fp32", "int8"])
     def test_the_shipped_net_at_any_size(
-        self, shipped: ModelCard, picture: np.ndarray, size: tuple[int, int] | None, precision: str
+        self, picture: np.ndarray, size: tuple[int, int] | None, precision: str
     ) -> None:
         settings = DetectorSettings(device="cpu", size=size, items_only=True, min_score=0.2)
         detector = OrtDetector(
@@ -166,8 +165,8 @@ class TestSizes:
         assert (shipped.input.width, shipped.input.height) == (320, 192)
 
     @pytest.fixture
-    def fixed(self, tmp_path: Path) -> Iterator[ModelCard]:
-        yield card_for(write_graph(tmp_path / "fixed.onnx", {"out": yolox_heads()}))
+    def fixed(self, tmp_path: Path) -> ModelCard:
+        return card_for(write_graph(tmp_path / "fixed.onnx", {"out": yolox_heads()}))
 
     def test_a_model_of_a_fixed_size_names_both(self, fixed: ModelCard) -> None:
         with pytest.raises(ModelMismatch, match=r"\(any, 3, 64, 64\).*96x64.*models\.detector\.size"):
