@@ -131,7 +131,10 @@ def fewer(means: dict[tuple[str, int], float]) -> float | None:
         return None
     if reached[0] >= wanted:
         return SIZES[-1] / SIZES[0]
-    needed = np.exp(np.interp(wanted, np.maximum.accumulate(reached), np.log(SIZES)))
+    after = next(at for at, f1 in enumerate(reached) if f1 >= wanted)
+    # All before it are below: the line from the best of them, at its size or later, to the first that reaches it.
+    before = max(reached[:after])
+    needed = np.exp(np.interp(wanted, [before, reached[after]], np.log(SIZES[after - 1 : after + 1])))
     return float(SIZES[-1] / needed)
 
 

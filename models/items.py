@@ -22,16 +22,20 @@ def items_card(card: ModelCard) -> ModelCard:
 
 def as_items(candidates: Candidates, card: ModelCard) -> Candidates:
     """Return the candidates with the columns of `items_card`; those whose best class the card ignores are left out."""
-    presence = candidates.presence if candidates.presence is not None else candidates.scores.max(axis=1, initial=0.0)
+    presence, shares = candidates.presence, candidates.probs
+    if presence is None:
+        presence = candidates.scores.max(axis=1, initial=0.0)
+        # How sure the model is stands in `presence` already: an unsure hand is no half an item.
+        shares = shares / np.maximum(shares.sum(axis=1, keepdims=True), 1e-6)
+    boxes = candidates.boxes
     label_of_class = np.array(card.label_of_class)
     if (label_of_class < 0).any() and len(presence):
         kept = label_of_class[candidates.scores.argmax(axis=1)] >= 0
-        candidates = Candidates(candidates.boxes[kept], candidates.scores[kept], candidates.probs[kept])
-        presence = presence[kept]
+        boxes, shares, presence = boxes[kept], shares[kept], presence[kept]
     if HAND not in card.labels:
         probs: NDArray[np.float32] = np.ones((len(presence), 1), dtype=np.float32)
     else:
-        hand = candidates.probs[:, label_of_class == card.labels.index(HAND)].sum(axis=1)
+        hand = shares[:, label_of_class == card.labels.index(HAND)].sum(axis=1)
         # A thing of no class has low class scores all over: what is not clearly a hand is an item.
         probs = np.stack([1 - hand, hand], axis=1)
-    return Candidates(candidates.boxes, probs * presence[:, None], probs, presence)
+    return Candidates(boxes, probs * presence[:, None], probs, presence)

@@ -239,7 +239,7 @@ def _check_input(card: ModelCard, inputs: Sequence[TensorSpec]) -> tuple[str, in
         want = ", ".join("any" if n is None else str(n) for n in expected)
         raise ModelMismatch(
             f"{card.full_name}: input {spec.name} is ({shape}), the card's {size.width}x{size.height} {size.layout} "
-            f"means ({want}); correct `input`"
+            f"means ({want}); correct `input`, or models.detector.size if that is set"
         )
     if card.decoder == "torchvision":
         places = 1

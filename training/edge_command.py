@@ -8,6 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import ConfigError
+from training import finetune_command
+
+#: Flags of the other recipes that this one fixes, besides those that only fine-tuning has.
+FIXED = (
+    *("arch", "init", "steps", "minutes", "batch", "rate", "data"),
+    *("round_steps", "rolls", "validation_rolls", "frames", "render_only"),
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,18 +41,21 @@ def run(
     """Run the recipe, or go on with it where it was; with --export write the card. Return the exit code.
 
     Raises:
-        ConfigError: flags that the recipe fixes.
+        ConfigError: flags that the recipe fixes, or threads below 1.
         DataError: photos cannot be read.
         ModelError: a loss that is not finite, or an export that computes something else.
     """
     from training.edge_recipe import EdgeRecipe, make_edge_detector, ship
 
-    fixed = [name for name in ("steps", "minutes", "batch", "rate", "arch", "init", "data") if getattr(args, name)]
+    fixed = [f"--{name.replace('_', '-')}" for name in FIXED if getattr(args, name) is not None]
+    fixed += finetune_command.given_flags(args)
     if fixed:
-        raise ConfigError(f"--{', --'.join(fixed)}: the recipe has its own; leave it out with --edge")
+        raise ConfigError(f"{', '.join(fixed)}: the recipe has its own; leave it out with --edge")
+    if args.threads is not None and args.threads < 1:
+        raise ConfigError(f"--threads {args.threads}: must be 1 or more")
     card = None if args.export is None else args.export.with_name(args.export.name.removesuffix(".yaml") + ".yaml")
     name, version = ("", "") if card is None else name_of(card)
-    recipe = EdgeRecipe(seed=args.seed or 1, threads=args.threads or 2)
+    recipe = EdgeRecipe(seed=1 if args.seed is None else args.seed, threads=2 if args.threads is None else args.threads)
     cache = args.cache or Path("var/traynet")
     stages = make_edge_detector(recipe, args.out, cache, args.photos, on_roll, on_round)
     print("best weights: " + ", ".join(str(stage) for stage in stages))

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from core.errors import FormatError
 from dataset.images import load_image
 from dataset.records import DetectionSet
 from training.assign import UNKNOWN_CLASS
@@ -21,13 +22,17 @@ def photo_pictures(photos: DetectionSet, labels: tuple[str, ...], side: int = 32
         side: pixels.
 
     Raises:
-        FormatError: a photo cannot be read.
+        FormatError: a photo cannot be read, or is not of the size that its labels are for.
     """
     images: list[NDArray[np.uint8]] = []
     boxes: list[NDArray[np.float32]] = []
     for sample in photos.samples:
         image = load_image(sample.image)
         height, width = image.shape[:2]
+        if (width, height) != (sample.width, sample.height):
+            raise FormatError(
+                str(sample.image), f"is {width}x{height} pixels, its labels are for {sample.width}x{sample.height}"
+            )
         size = (max(1, round(width * side / max(width, height))), max(1, round(height * side / max(width, height))))
         images.append(np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)[None])
         boxes.append((sample.boxes * (np.array([*size, *size]) / (width, height, width, height))).astype(np.float32))

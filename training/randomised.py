@@ -92,7 +92,7 @@ def scene(rng: np.random.Generator, side: int) -> Scene:
             rows, columns = (np.flatnonzero((owners == number).any(axis=axis)) for axis in (1, 0))
             if not len(rows):
                 continue
-            extent = np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1]) * 2.0
+            extent = np.minimum(np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1]) * 2.0, side)
         else:
             extent = np.clip(np.array([x, y, x, y]) + sprite.extent, 0, side)
         if min(extent[2:] - extent[:2]) < 3.0:

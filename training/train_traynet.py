@@ -129,7 +129,7 @@ def train(
 
     Raises:
         ModelError: the loss is not finite; names the step and its pictures.
-        ConfigError: `init` or `last.pt` belong to another net.
+        ConfigError: `init` or `last.pt` belong to another net, or a batch has no place for each source.
     """
     torch.set_num_threads(settings.threads)
     cv2.setNumThreads(1)
@@ -240,13 +240,18 @@ def dealt(batch: int, shares: Sequence[float]) -> list[int]:
 
     >>> dealt(16, [10.0, 5.0, 1.0]), dealt(8, [0.9, 0.05])
     ([10, 5, 1], [7, 1])
+
+    Raises:
+        ConfigError: a batch has fewer places than there are sources.
     """
+    if batch < len(shares):
+        raise ConfigError(f"a batch of {batch} cannot hold a picture of each of {len(shares)} sources; make it larger")
     wanted = np.array(shares) * batch / sum(shares)
     counts = np.maximum(np.floor(wanted).astype(int), 1)
     while counts.sum() < batch:
         counts[int((wanted - counts).argmax())] += 1
     while counts.sum() > batch:
-        counts[int((counts - wanted).argmax())] -= 1
+        counts[int(np.where(counts > 1, counts - wanted, -np.inf).argmax())] -= 1
     return [int(count) for count in counts]
 
 

@@ -163,6 +163,8 @@ def _command_line(args: argparse.Namespace) -> str:
     for name in ("split", "threshold", "against", "class_map", "size"):
         if (value := getattr(args, name)) is not None:
             parts += [f"--{name.replace('_', '-')}", str(value)]
+    if args.precision != "fp32":
+        parts += ["--precision", args.precision]
     if args.predictions is not None:
         parts += ["--predictions", args.predictions.name]
     return shlex.join([*parts, *(["--agnostic"] if args.agnostic else [])])

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime as ort
 import pytest
 import torch
 
@@ -18,7 +19,7 @@ from training.augment import plain_sample, varied_sample
 from training.checkpoint import load_weights, net_of
 from training.synthetic_set import PRESET_SHARES, Pictures, plan
 from training.train_traynet import Source, TrainSettings, balanced, batch_at, rate_at, train
-from training.traynet import TrayNet, TrayNetShape
+from training.traynet import ExportNet, TrayNet, TrayNetShape
 
 COLOURS = np.array([[230, 30, 30], [30, 230, 30], [30, 30, 230]], dtype=np.uint8)
 SIZE = (96, 64)
@@ -188,6 +189,13 @@ def test_the_export_matches_the_net_and_its_card(tmp_path: Path) -> None:
     assert card.labels == ("red", "green", "blue")
     assert sorted(p.name for p in card_path.parent.iterdir()) == ["traynet@7.onnx", "traynet@7.yaml"]
     assert str(Path.cwd()).encode() not in Path(card.file).read_bytes()
+    net = net_of(tmp_path / "best.pt")[0]
+    session = ort.InferenceSession(card.file, providers=["CPUExecutionProvider"])
+    for batch, width, height in ((5, 64, 96), (2, 160, 128), (1, 320, 192)):  # one export is good for all
+        pixels = np.random.default_rng(batch).integers(0, 256, (batch, 3, height, width)).astype(np.float32)
+        with torch.no_grad():
+            wanted = ExportNet(net).eval()(torch.from_numpy(pixels) / 255).numpy()
+        np.testing.assert_allclose(session.run(None, {"images": pixels})[0], wanted, atol=1e-3)
     torch.manual_seed(9)
     stranger = TrayNet(TrayNetShape(classes=3)).eval()
     with pytest.raises(ModelMismatch, match="differs from the net"):
