@@ -14,6 +14,7 @@ from dataset.splits import leave_out
 from models.gate import ScoreRecord
 from tests.painted_sets import paint
 from training.evaluation.command import add
+from training.synthetic_set import LABELS
 
 
 def evaluate(*words: object) -> int:
@@ -48,10 +49,7 @@ def test_items_are_found_by_the_item_head(data: Path, tmp_path: Path) -> None:
 def test_with_a_class_map_the_classes_are_asked_not_the_item_head(data: Path, tmp_path: Path) -> None:
     """Scores of items are shares of presence, those of classes are products with a class: never larger."""
     evaluate("traynet@2", "--data", data, "--agnostic", "--size", "128x128", "--out", tmp_path / "items")
-    words = ["--class-map", "egg tart=", "--size", "128x128", "--out", tmp_path / "classes"]
-    from models.card import load_card
-
-    words[1] = f"{load_card('traynet@2').labels[0]}="
+    words = ["--class-map", f"{LABELS[0]}=", "--size", "128x128", "--out", tmp_path / "classes"]
     evaluate("traynet@2", "--data", data, "--agnostic", *words)
     best = {
         name: max((row["score"] for row in json.loads((tmp_path / name / "predictions.json").read_text())), default=0)
