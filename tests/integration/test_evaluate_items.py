@@ -67,7 +67,7 @@ def test_the_fixed_fifth_and_the_rest_make_the_whole(data: Path, tmp_path: Path)
         (scores,) = record(tmp_path / part).sets
         assert scores.pictures == len(wanted)
     assert len(rest) + len(aside) == 12
-    with pytest.raises(ConfigError, match="--split nowhere: .*no such part"):
+    with pytest.raises(ConfigError, match=r"--split nowhere: .*no such part"):
         evaluate("traynet@2", "--data", data, "--split", "nowhere", "--agnostic", "--out", tmp_path / "no")
 
 
@@ -88,7 +88,7 @@ def test_sizes_that_do_not_fit_are_told(data: Path, tmp_path: Path) -> None:
     for size in ("320", "axb", "320x", "-32x32"):
         with pytest.raises(ConfigError, match="give width and height in pixels"):
             evaluate("traynet@2", "--data", data, "--agnostic", f"--size={size}", "--out", tmp_path)
-    with pytest.raises(ModelMismatch, match="100x100 does not fit; .*multiples of 32"):
+    with pytest.raises(ModelMismatch, match=r"100x100 does not fit; .*multiples of 32"):
         evaluate("traynet@2", "--data", data, "--agnostic", "--size", "100x100", "--out", tmp_path)
     with pytest.raises(ModelMismatch, match="no int8 weights in its card"):
         evaluate("traynet@1", "--data", data, "--agnostic", "--precision", "int8", "--out", tmp_path)
