@@ -131,7 +131,7 @@ def test_the_card_that_ships_has_both_precisions_and_its_lineage(made: Made, mon
 
 
 def test_a_folder_without_a_run_ships_nothing(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="no finished run .*run the recipe first"):
+    with pytest.raises(ConfigError, match=r"no finished run .*run the recipe first"):
         ship(tmp_path, tmp_path / "edge@1.yaml", "edge", "1", [])
     assert list(tmp_path.iterdir()) == []
 
@@ -185,7 +185,7 @@ def test_flags_that_the_recipe_fixes_are_refused(tmp_path: Path, flags: list[str
 
 
 def test_photos_are_for_the_recipe_alone(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="--photos: for --edge only; .*--data PATH"):
+    with pytest.raises(ConfigError, match=r"--photos: for --edge only; .*--data PATH"):
         run_verb("--out", str(tmp_path / "out"), "--photos", str(tmp_path))
 
 

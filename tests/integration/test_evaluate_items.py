@@ -14,6 +14,7 @@ from dataset.splits import leave_out
 from models.gate import ScoreRecord
 from tests.painted_sets import paint
 from training.evaluation.command import add
+from training.synthetic_set import LABELS
 
 
 def evaluate(*words: object) -> int:
@@ -48,10 +49,7 @@ def test_items_are_found_by_the_item_head(data: Path, tmp_path: Path) -> None:
 def test_with_a_class_map_the_classes_are_asked_not_the_item_head(data: Path, tmp_path: Path) -> None:
     """Scores of items are shares of presence, those of classes are products with a class: never larger."""
     evaluate("traynet@2", "--data", data, "--agnostic", "--size", "128x128", "--out", tmp_path / "items")
-    words = ["--class-map", "egg tart=", "--size", "128x128", "--out", tmp_path / "classes"]
-    from models.card import load_card
-
-    words[1] = f"{load_card('traynet@2').labels[0]}="
+    words = ["--class-map", f"{LABELS[0]}=", "--size", "128x128", "--out", tmp_path / "classes"]
     evaluate("traynet@2", "--data", data, "--agnostic", *words)
     best = {
         name: max((row["score"] for row in json.loads((tmp_path / name / "predictions.json").read_text())), default=0)
@@ -69,7 +67,7 @@ def test_the_fixed_fifth_and_the_rest_make_the_whole(data: Path, tmp_path: Path)
         (scores,) = record(tmp_path / part).sets
         assert scores.pictures == len(wanted)
     assert len(rest) + len(aside) == 12
-    with pytest.raises(ConfigError, match="--split nowhere: .*no such part"):
+    with pytest.raises(ConfigError, match=r"--split nowhere: .*no such part"):
         evaluate("traynet@2", "--data", data, "--split", "nowhere", "--agnostic", "--out", tmp_path / "no")
 
 
@@ -90,7 +88,7 @@ def test_sizes_that_do_not_fit_are_told(data: Path, tmp_path: Path) -> None:
     for size in ("320", "axb", "320x", "-32x32"):
         with pytest.raises(ConfigError, match="give width and height in pixels"):
             evaluate("traynet@2", "--data", data, "--agnostic", f"--size={size}", "--out", tmp_path)
-    with pytest.raises(ModelMismatch, match="100x100 does not fit; .*multiples of 32"):
+    with pytest.raises(ModelMismatch, match=r"100x100 does not fit; .*multiples of 32"):
         evaluate("traynet@2", "--data", data, "--agnostic", "--size", "100x100", "--out", tmp_path)
     with pytest.raises(ModelMismatch, match="no int8 weights in its card"):
         evaluate("traynet@1", "--data", data, "--agnostic", "--precision", "int8", "--out", tmp_path)

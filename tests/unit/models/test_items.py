@@ -140,9 +140,8 @@ class TestSizes:
         self, picture: np.ndarray, size: tuple[int, int] | None, precision: str
     ) -> None:
         settings = DetectorSettings(device="cpu", size=size, items_only=True, min_score=0.2)
-        detector = OrtDetector(
-            shipped.at(precision) if precision == "fp32" else load_card("traynet@2", precision="int8"), settings
-        )  # type: ignore[arg-type]
+        card = load_card("traynet@2", precision="int8" if precision == "int8" else "fp32")
+        detector = OrtDetector(card, settings)
         assert detector.labels == (ITEM, HAND)
         shots = [Frame("lane", i, 0.0, 0.0, image) for i, image in enumerate((picture, picture[:, ::-1].copy()))]
         for found, mirrored in zip(detector.detect(shots), (False, True), strict=True):

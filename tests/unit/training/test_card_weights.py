@@ -92,7 +92,7 @@ def test_other_labels_are_refused_by_name(pictures: Pictures) -> None:
 
 def test_another_net_is_refused(tmp_path: Path, pictures: Pictures) -> None:
     small = TrayNet(TrayNetShape(classes=len(LABELS), widths=(8, 8, 8, 8, 8), depths=(0, 0, 0, 0), neck=8))
-    with pytest.raises(ModelMismatch, match="traynet@1: not an export of this TrayNet .*start from a checkpoint"):
+    with pytest.raises(ModelMismatch, match=r"traynet@1: not an export of this TrayNet .*start from a checkpoint"):
         load_card_weights(small, LABELS, "traynet@1", SIZE, pictures)
     deep = TrayNet(TrayNetShape(classes=len(LABELS), depths=(4, 4, 4, 4)))
     with pytest.raises(ModelMismatch, match="traynet@1: not an export of this TrayNet: it lacks "):
@@ -100,7 +100,7 @@ def test_another_net_is_refused(tmp_path: Path, pictures: Pictures) -> None:
     card = write_card(
         write_convnet(tmp_path / "other.onnx"), classes=["a", "b", "c"], input={"width": 96, "height": 64}
     )
-    with pytest.raises(ModelMismatch, match="not an export of traynet; start from its .pt checkpoint"):
+    with pytest.raises(ModelMismatch, match=r"not an export of traynet; start from its \.pt checkpoint"):
         load_card_weights(TrayNet(TrayNetShape(classes=3)), ("a", "b", "c"), str(card), SIZE, pictures)
     with pytest.raises(ModelNotFound, match="no shipped model of that name"):
         load_card_weights(small, LABELS, "traynet@77", SIZE, pictures)

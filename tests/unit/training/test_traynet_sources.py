@@ -53,7 +53,7 @@ def test_shares_of_the_recipe() -> None:
 
 
 def test_a_batch_smaller_than_the_sources_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="batch of 4.*5 sources"):
+    with pytest.raises(ConfigError, match=r"batch of 4.*5 sources"):
         train([Source(blocks(2, 1))] * 5, blocks(2, 2), TINY, tmp_path)
 
 
