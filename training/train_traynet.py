@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from core.errors import ConfigError, ModelError
+from core.files import write_atomic
 from models.suppression import pair_limits, suppress
 from training.augment import LANE, Look, collate, plain_sample, varied_sample
 from training.card_weights import load_card_weights
@@ -148,6 +149,7 @@ def train(
     progress = Progress(planned_steps=settings.steps or settings.round_steps)
     if resume:
         load_checkpoint(out / "last.pt", net, mean_net, optimiser, progress, labels)
+        cut_log(out / "metrics.jsonl", progress.step)
     else:
         (out / "metrics.jsonl").unlink(missing_ok=True)
     write_run_card(out, settings, asdict(shape), [source.pictures for source in sources], validation_set, init)
@@ -204,11 +206,19 @@ def train(
         progress.best = max(progress.best, chosen_by)
         if better:
             save_checkpoint(out / "best.pt", net, mean_net, None, progress, labels)
-        save_checkpoint(out / "last.pt", net, mean_net, optimiser, progress, labels)
+        # The line first: a kill before last.pt is written only means that a resume writes the same line again.
         with (out / "metrics.jsonl").open("a", encoding="utf-8") as log:
             log.write(json.dumps(line) + "\n")
+        save_checkpoint(out / "last.pt", net, mean_net, optimiser, progress, labels)
         on_round(line)
     return out / "best.pt"
+
+
+def cut_log(log: Path, step: int) -> None:
+    """Drop the lines of a metrics.jsonl that a run wrote after `step`: they come again."""
+    lines = log.read_text(encoding="utf-8").splitlines() if log.is_file() else []
+    kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= step]
+    write_atomic(log, "".join(line + "\n" for line in kept))
 
 
 def make_optimiser(net: nn.Module, settings: TrainSettings) -> torch.optim.AdamW:

@@ -225,3 +225,10 @@ def test_the_verb_refuses_what_it_cannot_do(tmp_path: Path, words: list[str], me
     args = parser.parse_args(["train", "--out", str(tmp_path), *words])
     with pytest.raises(ConfigError, match=message):
         args.run(args)
+
+
+def test_a_line_written_before_a_kill_is_not_there_twice(tmp_path: Path) -> None:
+    log = tmp_path / "metrics.jsonl"
+    log.write_text('{"step": 4}\n{"step": 8}\n{"step": 12, "lo', encoding="utf-8")
+    train_traynet.cut_log(log, 4)
+    assert log.read_text(encoding="utf-8") == '{"step": 4}\n'
