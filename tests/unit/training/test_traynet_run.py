@@ -213,17 +213,18 @@ def test_weights_of_other_classes_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--data", "somewhere"], "transfer-learning"),
+        (["--data", "somewhere"], "somewhere: no such file or folder"),
         (["--rolls", "0"], "--rolls must be"),
         (["--batch", "1"], "batch must be 2 or more"),
-        (["--export", "traynet.yaml"], "cannot read the run's log"),
+        (["--export", "traynet.yaml"], "name the card NAME@VERSION.yaml"),
+        (["--export", "traynet@9.yaml"], "cannot read the run's log"),
     ],
 )
 def test_the_verb_refuses_what_it_cannot_do(tmp_path: Path, words: list[str], message: str) -> None:
     parser = argparse.ArgumentParser()
     command.add(parser.add_subparsers())
     args = parser.parse_args(["train", "--out", str(tmp_path), *words])
-    with pytest.raises(ConfigError, match=message):
+    with pytest.raises(TraylaneError, match=message):
         args.run(args)
 
 
