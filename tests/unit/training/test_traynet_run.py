@@ -13,7 +13,7 @@ import onnxruntime as ort
 import pytest
 import torch
 
-from core.errors import ConfigError, ModelError, ModelMismatch, ModelNotFound
+from core.errors import ConfigError, ModelError, ModelMismatch, ModelNotFound, TraylaneError
 from training import command, export, train_traynet
 from training.augment import plain_sample, varied_sample
 from training.checkpoint import load_weights, net_of
