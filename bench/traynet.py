@@ -1,6 +1,6 @@
 """Score the shipped detector on synthetic lanes that no training has seen; writes `bench/results/traynet.json`.
 
-    python -m bench.traynet [--lanes 20] [--frames 24] [--card traynet@1]
+    python -m bench.traynet [--lanes 20] [--frames 24] [--card traynet@2]
 
 AP at IoU 0.5 regardless of class, and the share of found objects with the right class in a single picture, for each
 preset, with 95 % bootstrap intervals over lanes; AP per label; the detector's time for one frame on one thread.
@@ -25,7 +25,7 @@ from training.evaluate import Figure, LaneScores, ap50, ap50_per_label, class_ac
 from training.synthetic_set import PRESET_SHARES, TEST_SEEDS_FROM
 
 #: What the shipped detector has to reach so that the bills of a whole lane come out right.
-MARKS = {"ap50_easy": 0.97, "ap50_medium": 0.92}
+MARKS = {"ap50_easy": 0.97, "ap50_medium": 0.92, "ap50_hard": 0.85}
 
 
 def main() -> None:
@@ -33,7 +33,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Score the shipped detector on unseen synthetic lanes.")
     parser.add_argument("--lanes", type=int, default=20, help="lanes of each preset")
     parser.add_argument("--frames", type=int, default=24, help="pictures of each lane")
-    parser.add_argument("--card", default="traynet@1", help="name@version or path of a model card")
+    parser.add_argument("--card", default="traynet@2", help="name@version or path of a model card")
     args = parser.parse_args()
     detector = OrtDetector(
         load_card(args.card), DetectorSettings(card=args.card, min_score=0.02, threads=1, device="cpu")
