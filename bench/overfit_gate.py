@@ -43,6 +43,7 @@ def run(cases: Iterable[tuple[str, Case]]) -> dict[str, GateResult]:
     """Return the gate's verdict on each case; tells them as they come."""
     results = {}
     for name, case in cases:
+        case.make_net()  # builds it for the first time; a run only copies the net that it has
         result = overfit_gate(case.make_net, case.batch, None, case.make_optimiser, case.take_step)
         results[name] = result
         said = "; ".join(result.reasons) or "passed" + "".join(f" (not checked: {why})" for why in result.skipped)

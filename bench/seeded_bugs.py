@@ -25,6 +25,7 @@ from training.finetune.detectors import Detector
 from training.finetune.overfit import TakeStep
 
 Change = Callable[[Any], None]
+SSDLITE = "ssdlite320_mobilenet_v3_large"
 
 
 def on_batch(change: Callable[[Batch], Batch], pictures: str = "epicure19") -> Case:
@@ -302,8 +303,10 @@ SEEDED: dict[str, Callable[[], Case]] = {
         of_targets(lambda t: replace(t, classes=t.classes + 1)), "nextar2"
     ),
     "losses shift the classes": lambda: on_targets(lambda t: replace(t, classes=(t.classes + 1) % 5)),
-    "adapter forgets the background": lambda: on_net(without_background, "ssdlite"),
-    "decoding shifts the classes": lambda: on_found(lambda found: replace(found, classes=found.classes + 1), "ssdlite"),
+    "adapter forgets the background": lambda: on_net(without_background, SSDLITE),
+    "decoding shifts the classes": lambda: on_found(
+        lambda found: replace(found, classes=found.classes + 1), "ssdlite320_mobilenet_v3_large"
+    ),
     "detections in canvas pixels": lambda: on_net(in_canvas_pixels),
     "detections as x y width height": lambda: on_found(
         lambda found: replace(
