@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -20,10 +21,6 @@ from training.finetune.detectors import Detector, within
 
 #: A picture of one colour (RGB), by which the probe tells channels and scaling apart.
 PROBE = (0.2, 0.5, 0.8)
-#: A step may change the weights by these shares of their length: less is none, more destroys them.
-LEAST_MOVE, MOST_MOVE = 1e-8, 0.5
-#: A step's gradient has at least this share of the loss's length, and this cosine to it (some losses draw samples).
-LEAST_GRADIENT, ALIKE = 1e-4, 0.5
 #: How many times its expected value a part of the first loss may have.
 ROOM = 4.0
 
@@ -36,10 +33,10 @@ def check_structure(net: Detector) -> list[str]:
     net.train()
     still = [n for n, p in net.named_parameters() if not p.requires_grad and not within(n, net.frozen)]
     if still:
-        wrong.append(f"{len(still)} parameters do not learn though no one froze them: {_some(still)}")
+        wrong.append(f"{len(still)} parameters do not learn though no one froze them: {some(still)}")
     held = [layer for layer in net.class_layers() if not net.get_parameter(f"{layer}.weight").requires_grad]
     if held:
-        wrong.append(f"the class layers are frozen: {_some(held)}; new classes need them")
+        wrong.append(f"the class layers are frozen: {some(held)}; new classes need them")
     return wrong + check_modes(net, "train()")
 
 
@@ -50,7 +47,7 @@ def check_modes(net: Detector, after: str) -> list[str]:
     lazy = [n for n, m in norms if m.training != (training and not within(n, net.frozen))]
     if lazy:
         mode = "inference" if training else "training"
-        return [f"after {after} {len(lazy)} of {len(norms)} batch norms are in {mode} mode: {_some(lazy)}"]
+        return [f"after {after} {len(lazy)} of {len(norms)} batch norms are in {mode} mode: {some(lazy)}"]
     if net.training != training:
         return [f"after {after} the net is in {'inference' if training else 'training'} mode"]
     return []
@@ -126,6 +123,33 @@ def check_first_loss(net: Detector, losses: dict[str, Tensor], pictures: int) ->
     return wrong
 
 
+@torch.no_grad()
+def check_heed(net: Detector, images: Sequence[Tensor], targets: Sequence[Target], total: float) -> list[str]:
+    """Return what of the targets the loss does not heed: it must change when it is taken away.
+
+    Args:
+        net: as it was when the loss was computed, but for running statistics.
+        images: (3, H, W) each.
+        targets: one for each picture.
+        total: the loss, with torch's random state as of seed 0.
+    """
+
+    def same(changed: Sequence[Target]) -> bool:
+        torch.manual_seed(0)
+        return float(torch.stack(list(net.losses(list(images), list(changed)).values())).sum()) == total
+
+    wrong = []
+    for place, target in enumerate(targets):
+        if len(targets) > 1 and bool((~target.ignored).any()):
+            left = Target(target.boxes[target.ignored], target.classes[target.ignored], target.ignored[target.ignored])
+            if same([*targets[:place], left, *targets[place + 1 :]]):
+                wrong.append(f"the loss is the same without the objects of picture {place}: it is left out of the loss")
+    count = len(net.labels)
+    if count > 1 and same([replace(target, classes=(target.classes + 1) % count) for target in targets]):
+        wrong.append("the loss is the same when the objects have other classes: it does not heed them")
+    return wrong
+
+
 def expected_losses(net: Detector, pictures: int) -> dict[str, float]:
     """Return about what parts of the loss a net with a new head has; more than a few times that is a mistake.
 
@@ -151,25 +175,6 @@ def expected_losses(net: Detector, pictures: int) -> dict[str, float]:
     return {}
 
 
-def check_optimiser(net: Detector, optimiser: torch.optim.Optimizer) -> list[str]:
-    """Return parameters that the optimiser lacks, has twice or has of another net, and rates that cannot work."""
-    own = {id(parameter): name for name, parameter in net.named_parameters()}
-    held = [id(parameter) for group in optimiser.param_groups for parameter in group["params"]]
-    wrong = []
-    lacking = [name for key, name in own.items() if key not in set(held) and net.get_parameter(name).requires_grad]
-    if lacking:
-        wrong.append(f"the optimiser lacks {len(lacking)} parameters that learn: {_some(lacking)}")
-    foreign = sum(key not in own for key in held)
-    if foreign:
-        wrong.append(f"the optimiser holds {foreign} parameters of another net: make it after the head is changed")
-    if len(set(held)) < len(held):
-        wrong.append("the optimiser holds a parameter twice")
-    rates = [float(group["lr"]) for group in optimiser.param_groups]
-    if any(not math.isfinite(rate) or rate <= 0 for rate in rates):
-        wrong.append(f"learning rates {rates}: each must be above 0")
-    return wrong
-
-
 def check_gradients(net: Detector, grew: dict[str, float]) -> list[str]:
     """Return parameters that got no gradient.
 
@@ -182,19 +187,19 @@ def check_gradients(net: Detector, grew: dict[str, float]) -> list[str]:
     wrong = []
     cut = [name for name in trained if name not in grew]
     if cut:
-        wrong.append(f"{len(cut)} parameters are cut off from the loss: {_some(cut)}")
+        wrong.append(f"{len(cut)} parameters are cut off from the loss: {some(cut)}")
     wild = [name for name in trained if not math.isfinite(grew.get(name, 0.0))]
     if wild:
-        wrong.append(f"{len(wild)} parameters have gradients that are not finite: {_some(wild)}")
+        wrong.append(f"{len(wild)} parameters have gradients that are not finite: {some(wild)}")
     early = tuple(prefix for stage in net.stages()[:-2] for prefix in stage)
     dead = [name for name in trained if within(name, early) and grew.get(name, 1.0) == 0]
     if dead:
-        wrong.append(f"{len(dead)} parameters of the trunk get no gradient: {_some(dead)}")
+        wrong.append(f"{len(dead)} parameters of the trunk get no gradient: {some(dead)}")
     for stage, what in zip(net.stages()[-2:], ("pyramid", "head"), strict=True):
         members = [name for name in trained if within(name, stage) and name in grew]
         dead = [name for name in members if grew[name] == 0]
         if members and len(dead) == len(members):
-            wrong.append(f"{len(dead)} of {len(members)} parameters of the {what} get no gradient: {_some(dead)}")
+            wrong.append(f"{len(dead)} of {len(members)} parameters of the {what} get no gradient: {some(dead)}")
     # The same layer of every level, or both layers of a head: one of them at least must have something to learn.
     alike: dict[str, list[str]] = {}
     for name in trained:
@@ -202,46 +207,8 @@ def check_gradients(net: Detector, grew: dict[str, float]) -> list[str]:
             alike.setdefault(re.sub(r"\.\d+", ".*", name), []).append(name)
     dead = [kind for kind, names in alike.items() if all(grew[name] == 0 for name in names)]
     if dead:
-        wrong.append(f"no gradient reaches {_some(dead)}")
+        wrong.append(f"no gradient reaches {some(dead)}")
     return wrong
-
-
-def check_steps(wanted: Sequence[Tensor], used: Sequence[Tensor]) -> list[str]:
-    """Return how the gradients that the optimiser was given differ from those of the loss.
-
-    Args:
-        wanted: the loss's gradient before each step, in one row.
-        used: the one that the optimiser found at each of its steps.
-    """
-    if len(used) != len(wanted):
-        return [f"{len(wanted)} steps of the run made {len(used)} steps of the optimiser"]
-    for step, (mine, theirs) in enumerate(zip(wanted, used, strict=True)):
-        length, got = float(mine.norm()), float(theirs.norm())
-        if not math.isfinite(got):
-            return [f"the optimiser's gradient in step {step} is not finite"]
-        if got < LEAST_GRADIENT * length:
-            return [f"the gradient is clipped or scaled from {length:.3g} to {got:.3g} before the optimiser's step"]
-        if got > 2 * length + 1e-6:
-            return [f"the optimiser's gradient is {got:.3g} long, the loss's only {length:.3g}: not zeroed, or scaled"]
-        turn = float(torch.dot(mine, theirs)) / max(length * got, 1e-12)
-        if turn < ALIKE:
-            return [f"the optimiser's gradient points elsewhere than the loss's (cosine {turn:.2f} in step {step})"]
-    return []
-
-
-def check_moves(before: dict[str, Tensor], net: Detector) -> list[str]:
-    """Return whether the optimiser's own steps moved the weights, and not too far."""
-    moved = length = 0.0
-    for name, parameter in net.named_parameters():
-        if parameter.requires_grad:
-            moved += float((parameter.detach() - before[name]).double().square().sum())
-            length += float(before[name].double().square().sum())
-    share = math.sqrt(moved / length) if length else 0.0
-    if not math.isfinite(share) or share > MOST_MOVE:
-        return [f"the optimiser's first steps change the weights by {share:.2g} of their length: lower the rate"]
-    if share < LEAST_MOVE:
-        return [f"the optimiser's first steps do not move the weights ({share:.1g}): rate, clipping or schedule is 0"]
-    return []
 
 
 def check_norms_follow(before: dict[str, Tensor], net: Detector) -> list[str]:
@@ -252,7 +219,7 @@ def check_norms_follow(before: dict[str, Tensor], net: Detector) -> list[str]:
             mean = module.running_mean
             if mean is None or torch.equal(mean, before[f"{name}.running_mean"]):
                 stuck.append(name)
-    return [f"the running statistics of {len(stuck)} batch norms do not follow: {_some(stuck)}"] if stuck else []
+    return [f"the running statistics of {len(stuck)} batch norms do not follow: {some(stuck)}"] if stuck else []
 
 
 def check_independence(net: Detector, images: Sequence[Tensor]) -> list[str]:
@@ -296,7 +263,8 @@ def _same(a: Found, b: Found) -> bool:
     return int((iou(sure_a, sure_b).max(axis=1) < 0.8).sum()) <= slack - 1
 
 
-def _some(names: Sequence[str], most: int = 3) -> str:
+def some(names: Sequence[str], most: int = 3) -> str:
+    """Return the first of the names, and how many more there are."""
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
