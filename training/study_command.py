@@ -1,0 +1,25 @@
+"""The verb `traylane study`: experiments that end in a report. Each study is a sub-verb of a package of its own.
+
+A study is one `add(studies)` function in `STUDIES`: it adds a parser and sets `run=function(args) -> int`, and imports
+what is heavy only when it runs.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from training.patches import command as patches
+
+STUDIES = (patches.add,)
+
+
+def add(subparsers: Any) -> None:
+    """Add the verb and its studies to the command line."""
+    parser = subparsers.add_parser(
+        "study",
+        help="experiments that end in a report: what do patches earn?",
+        description="Experiments that end in figures with intervals and a report (report.html) of plots and pictures.",
+    )
+    studies = parser.add_subparsers(title="studies", metavar="STUDY", required=True)
+    for add_study in STUDIES:
+        add_study(studies)
