@@ -153,4 +153,4 @@ def _mapped(
     place = int((outcome.scores[:, c] > outcome.scores[picture, c]).sum()) + 1
     text = f"S = {outcome.scores[picture, c]:.3g}, place {place} of {len(outcome.scores)}"
     told = "shows it" if len(true) else "does not show it"
-    return Shot(Markup(svg), label, f"{text}; the picture {told}")  # noqa: S704 - names in it are escaped
+    return Shot(Markup(svg), label, f"{text}; {told}")  # noqa: S704 - names in it are escaped

@@ -1,7 +1,8 @@
 """What the two heads of a study learn: patches with one class each, and whole pictures with any number of classes.
 
-The second is the baseline: the same features of the same pictures and the same head, but each picture seen once and as
-a whole, without boxes. What patches (and boxes) earn is what the first is above it.
+The second is the baseline: the same net, pictures and head, but each picture seen as a whole, without boxes. Each comes
+up so often in a round that both heads take about as many steps: else the baseline would lose for want of training. What
+patches (and boxes) earn is what the first is above it.
 """
 
 from __future__ import annotations
@@ -86,8 +87,10 @@ def patch_task(learnt: Described, chosen_by: Described, settings: StudySettings,
 
 def whole_task(learnt: Described, chosen_by: Described, settings: StudySettings, identity: dict[str, object]) -> Task:
     """Return the task of the baseline: which classes does a picture show?"""
-    features, shown = learnt.whole, presence(learnt.pictures)
-    wanted = np.where(shown == UNKNOWN, np.nan, shown == SHOWN).astype(np.float32)
+    shown = presence(learnt.pictures)
+    often = _rows_of_a_round(learnt, settings) // len(learnt.pictures) + 1
+    features = np.tile(learnt.whole, (often, 1))
+    wanted = np.tile(np.where(shown == UNKNOWN, np.nan, shown == SHOWN), (often, 1)).astype(np.float32)
     told, told_shown = chosen_by.whole, presence(chosen_by.pictures)
 
     def validate(head: Head) -> Validated:
@@ -113,6 +116,13 @@ def best_exponent(probabilities: Sequence[Values], shown: Ints, exponents: Seque
     scores = {e: mean_ap(image_scores(probabilities, e), shown) or 0.0 for e in exponents}
     best = max(scores, key=scores.__getitem__)
     return Validated(scores[best], best, {f"{e:g}": score for e, score in scores.items()})
+
+
+def _rows_of_a_round(learnt: Described, settings: StudySettings) -> int:
+    """Return how many patches the first round learns from."""
+    labels = patch_labels(learnt.pictures, settings.sampler)
+    places = ((settings.seed, 1, _PATCH_DRAWS, i) for i in range(len(labels)))
+    return sum(len(draw_patches(one, settings.sampler, at)) for one, at in zip(labels, places, strict=True))
 
 
 def _known_cross_entropy(logits: Tensor, wanted: Tensor) -> Tensor:

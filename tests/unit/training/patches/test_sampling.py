@@ -145,6 +145,6 @@ def test_an_object_exactly_at_both_shares_counts():
 
 
 def test_a_tiny_picture_is_refused_with_a_way_out():
-    with pytest.raises(DataError, match="20x400 pixels.*fewer --scales"):
+    with pytest.raises(DataError, match=r"20x400 pixels.*fewer --scales"):
         patch_grid(20, 400, RULE)
     assert len(patch_grid(20, 40, SamplerSettings(scales=(1, 2))))
