@@ -165,7 +165,8 @@ def _scaled(pixels: NDArray[np.uint8], side: int) -> Tensor:
 def _read(path: Path) -> PictureFeatures | None:
     """Return what a file of the cache holds; None when there is none, or it is broken."""
     try:
-        with np.load(path, allow_pickle=False) as kept:
+        # Opened here: numpy leaves the file open when it is broken.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
             return PictureFeatures(kept["patches"].astype(np.float32), kept["whole"].astype(np.float32))
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None

@@ -114,7 +114,9 @@ def cut(whole: DetectionSet, validation: float) -> Parts:
         DataError: there is nothing to learn, or nothing to rank.
     """
     if not counts(whole).any():
-        raise DataError(f"{whole.name}: no boxes; a study learns from labelled objects, so label some first")
+        raise DataError(
+            f"{whole.name}: no boxes but ignored ones; a study learns from labelled objects, so label some first"
+        )
     rest, test = leave_out(whole)
     sets = split(rest, {"train": 1 - validation, "validation": validation}, _SALT)
     train, shown = sets["train"], presence(test)
