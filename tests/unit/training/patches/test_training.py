@@ -14,7 +14,7 @@ from training.patches.head import fresh_head, patch_probabilities
 from training.patches.settings import HeadSettings
 from training.patches.training import Rows, Task, Validated, history, read_best, train_head
 
-SETTINGS = HeadSettings(hidden=8, rounds=8, batch=32, history=5, rate=0.05)
+SETTINGS = HeadSettings(hidden=8, rounds=8, batch=16, history=5, rate=0.2)
 X = np.random.default_rng(0).normal(size=(64, 6)).astype(np.float32)
 Y = (X[:, 0] > 0).astype(np.int64)
 
