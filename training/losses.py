@@ -64,7 +64,9 @@ def detection_loss(raw: Tensor, truth: Truth, cells: Tensor, strides: Tensor) ->
     missed = (1 - giou(boxes[image, cell], truth.boxes[image, owner])) * quality
     scores = raw[image, cell, 5:]  # (P, C)
     classes = truth.classes[image, owner]
-    wanted = torch.zeros_like(scores).scatter_(1, classes.clamp(min=0)[:, None], (classes >= 0).to(scores.dtype)[:, None])
+    wanted = torch.zeros_like(scores).scatter_(
+        1, classes.clamp(min=0)[:, None], (classes >= 0).to(scores.dtype)[:, None]
+    )
     confusion = bce(scores, wanted, reduction="none").sum(dim=1) * quality * (classes != UNKNOWN_CLASS)
     return Losses(
         box=BOX * missed.sum() / total_quality,

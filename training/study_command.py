@@ -1,25 +1,26 @@
-"""The verb `traylane study`: experiments and searches of a data scientist, each a sub-verb with its own report."""
+"""The verb `traylane study`: experiments that end in a report. Each study is a sub-verb of a package of its own.
+
+A study is one `add(studies)` function in `STUDIES`: it adds a parser and sets `run=function(args) -> int`, and imports
+what is heavy only when it runs.
+"""
 
 from __future__ import annotations
 
-import argparse
 from typing import Any
 
 from training.label_issues import command as labels
+from training.patches import command as patches
 
-#: Name, one line of help, and the module with `add_arguments(parser)` and `run(args)`.
-SUB_VERBS = (
-    ("labels", "find overlooked, swapped and badly placed labels", labels),
-)  # fmt: skip
+STUDIES = (labels.add, patches.add)
 
 
 def add(subparsers: Any) -> None:
-    """Add the verb to the command line; what is heavy is imported only when it runs."""
-    parser: argparse.ArgumentParser = subparsers.add_parser(
-        "study", help="experiments on models and data, with reports"
+    """Add the verb and its sub-verbs to the command line."""
+    parser = subparsers.add_parser(
+        "study",
+        help="experiments that end in a report: what do patches earn, which labels are wrong?",
+        description="Experiments that end in figures with intervals and a report of plots and pictures.",
     )
-    studies = parser.add_subparsers(dest="study", required=True, metavar="STUDY")
-    for name, text, module in SUB_VERBS:
-        study = studies.add_parser(name, help=text, description=module.__doc__)
-        module.add_arguments(study)
-        study.set_defaults(run=module.run)
+    studies = parser.add_subparsers(title="studies", metavar="STUDY", required=True)
+    for add_study in STUDIES:
+        add_study(studies)

@@ -27,6 +27,13 @@ if TYPE_CHECKING:
 MIN_SCORE = 0.01
 
 
+def add(studies: Any) -> None:
+    """Add the study to `traylane study`."""
+    parser = studies.add_parser("labels", help="find overlooked, swapped and badly placed labels", description=__doc__)
+    add_arguments(parser)
+    parser.set_defaults(run=run)
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the sub-verb's arguments; what is heavy is imported only when it runs."""
     parser.add_argument("--data", type=Path, required=True, metavar="PATH", help="the labelled set")
