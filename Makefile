@@ -31,10 +31,14 @@ bench: .venv/ok ## all figures of the README, into bench/results (an hour on two
 bench-tracker: .venv/ok ## all figures of the tracker (a quarter of an hour)
 	$(BIN)/python -m bench.tracker && $(BIN)/python -m bench.flow
 
+bench-training: .venv/ok ## figures of the detectors and of training (two hours; few_images needs var/edge of `train --edge`)
+	$(BIN)/python -m bench.few_images --init var/edge/synthetic/best.pt && $(BIN)/python -m bench.edge --synthetic var/edge/synthetic/best.pt
+	for name in overfit_gate resume seed_comparison label_issues; do $(BIN)/python -m bench.$$name || exit 1; done
+
 docs: .venv/edge ## renew docs/config.md and the JSON Schema from the settings models
 	$(BIN)/python docs/generate.py
 
 lock: ## renew the locks after a change of pyproject.toml
 	bash packaging/lock.sh
 
-.PHONY: help run test check bench bench-tracker docs lock
+.PHONY: help run test check bench bench-tracker bench-training docs lock
