@@ -106,7 +106,7 @@ def _step(
     """Do one step, keep the largest gradients in `grew`, and return the loss before it."""
     net.train()
     optimiser.zero_grad(set_to_none=True)
-    # Two-stage nets draw which boxes they learn from: the same draw each time, or its luck drowns what a few steps gain.
+    # Two-stage nets draw which boxes they learn from: with a new draw each time, luck would drown what steps gain.
     torch.manual_seed(0)
     total = torch.stack(list(net.losses(list(images), list(targets)).values())).sum()
     total.backward()  # type: ignore[no-untyped-call]
