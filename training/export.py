@@ -217,15 +217,17 @@ def write_onnx(net: TrayNet, size: tuple[int, int], path: Path) -> None:
 @contextlib.contextmanager
 def _quiet_exporter() -> Iterator[None]:
     """Keep to itself what the exporters say about their own internals."""
-    log = logging.getLogger("onnx_ir")
-    before = log.level
-    log.setLevel(logging.WARNING)
+    logs = [logging.getLogger(name) for name in ("onnx_ir", "onnxscript")]
+    before = [log.level for log in logs]
+    for log in logs:
+        log.setLevel(logging.WARNING)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        log.setLevel(before)
+        for log, level in zip(logs, before, strict=True):
+            log.setLevel(level)
 
 
 def write_heads(heads: Heads, path: Path) -> None:
