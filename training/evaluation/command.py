@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.errors import ConfigError
+from training.arguments import size_of
 
 if TYPE_CHECKING:
     from training.evaluation.run import Job, Result
@@ -119,21 +120,11 @@ def job_of(args: argparse.Namespace) -> Job:
         predictions=args.predictions,
         device=args.device,
         threads=args.threads,
-        size=_size_of(args.size),
+        size=None if args.size is None else size_of(args.size),
         precision=args.precision,
         registry=args.registry,
         command=_command_line(args),
     )
-
-
-def _size_of(text: str | None) -> tuple[int, int] | None:
-    """Return width and height of "320x192"."""
-    if text is None:
-        return None
-    width, cross, height = text.partition("x")
-    if not (cross and width.isdecimal() and height.isdecimal()):
-        raise ConfigError(f"--size {text}: give width and height in pixels, such as 320x320")
-    return int(width), int(height)
 
 
 def summary_lines(result: Result) -> list[str]:

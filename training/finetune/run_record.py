@@ -11,7 +11,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 import torch
@@ -98,6 +98,9 @@ def described(pictures: DetectionSet) -> SetRecord:
     )
 
 
+RecordT = TypeVar("RecordT", bound=Settings)
+
+
 def now_utc() -> str:
     """Return the time of day as run.json has it."""
     return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -123,8 +126,8 @@ def device_name(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
-def write_record(out: Path, record: RunRecord) -> None:
-    """Write run.json, whole.
+def write_record(out: Path, record: Settings) -> None:
+    """Write run.json, of a fine-tuned run or of a study, whole.
 
     Raises:
         FolderUnusable: it cannot be written.
@@ -140,13 +143,24 @@ def read_record(out: Path) -> RunRecord:
     """
     path = out / RECORD
     try:
-        return RunRecord.model_validate_json(path.read_text(encoding="utf-8"))
+        return parsed_record(path, RunRecord, "a fine-tuned run")
     except OSError as err:
         raise ConfigError(f"{path}: cannot read the run's record ({err.strerror}); give the --out of a run") from err
+
+
+def parsed_record(path: Path, model: type[RecordT], kind: str) -> RecordT:
+    """Read a run.json as `model`; `kind` is what errors call its run. What the system says of the file passes through.
+
+    Raises:
+        ConfigError: it is of another kind; names the first field at fault.
+    """
+    content = path.read_text(encoding="utf-8")
+    try:
+        return model.model_validate_json(content)
     except ValidationError as err:
         first = err.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "(whole file)"
-        raise ConfigError(f"{path}: not the record of a fine-tuned run: {where}: {first['msg']}") from err
+        raise ConfigError(f"{path}: not the record of {kind}: {where}: {first['msg']}") from err
 
 
 @contextmanager

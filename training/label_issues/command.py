@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.errors import ConfigError
+from training.arguments import size_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -122,7 +123,7 @@ def _detections(args: argparse.Namespace, wanted: DetectionSet, folds: NDArray[n
         return _by_model(args, wanted), f"{args.model}, taken to have learnt from none of these pictures"
     from training.label_issues.crossfit import detect_out_of_fold, fold_settings
 
-    settings = fold_settings(args.init, _size_of(args.size), args.steps, args.batch, args.rate, args.seed, args.threads)
+    settings = fold_settings(args.init, size_of(args.size), args.steps, args.batch, args.rate, args.seed, args.threads)
 
     def tell(done: int, of: int) -> None:
         print(f"fold {done} of {of}", file=sys.stderr, flush=True)
@@ -163,13 +164,6 @@ def _by_model(args: argparse.Namespace, wanted: DetectionSet) -> list[Found]:
         return detect_set(detector, wanted, classes, load_image)
     finally:
         detector.close()
-
-
-def _size_of(text: str) -> tuple[int, int]:
-    width, cross, height = text.partition("x")
-    if not (cross and width.isdecimal() and height.isdecimal()):
-        raise ConfigError(f"--size {text}: give width and height in pixels, such as 320x320")
-    return int(width), int(height)
 
 
 def _command_line(args: argparse.Namespace) -> str:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from core.errors import ConfigError
 from core.settings import Settings
-from training.finetune.checkpoints import write_whole
-from training.finetune.run_record import RECORD, SetRecord
+from training.finetune.run_record import RECORD, SetRecord, parsed_record
 from training.patches.settings import StudySettings
 
 
@@ -35,15 +33,6 @@ class StudyRecord(Settings):
         return self.data["train"].labels
 
 
-def write_record(out: Path, record: StudyRecord) -> None:
-    """Write run.json, whole.
-
-    Raises:
-        FolderUnusable: it cannot be written.
-    """
-    write_whole(out / RECORD, json.dumps(record.model_dump(mode="json"), indent=2, sort_keys=True) + "\n")
-
-
 def read_record(out: Path) -> StudyRecord:
     """Read the run.json of a patch study.
 
@@ -52,10 +41,6 @@ def read_record(out: Path) -> StudyRecord:
     """
     path = out / RECORD
     try:
-        return StudyRecord.model_validate_json(path.read_text(encoding="utf-8"))
+        return parsed_record(path, StudyRecord, "a patch study")
     except OSError as err:
         raise ConfigError(f"{path}: cannot be read ({err.strerror}); give the --out of a patch study") from err
-    except ValidationError as err:
-        first = err.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "(whole file)"
-        raise ConfigError(f"{path}: not the record of a patch study: {where}: {first['msg']}") from err

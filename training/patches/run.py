@@ -14,12 +14,12 @@ from dataset.reading import Format, read_set
 from dataset.records import DetectionSet
 from dataset.splits import counts, leave_out, split
 from training.finetune.checkpoints import BEST, KEPT, write_whole
-from training.finetune.run_record import described, machine, now_utc, run_folder, versions
+from training.finetune.run_record import described, machine, now_utc, run_folder, versions, write_record
 from training.patches.classes import check_classes_known
 from training.patches.features import FeatureCache, load_backbone
 from training.patches.head import whole_probabilities
 from training.patches.outcome import Outcome, as_json
-from training.patches.record import StudyRecord, write_record
+from training.patches.record import StudyRecord
 from training.patches.report import render
 from training.patches.scores import gain, image_scores, presence, rank
 from training.patches.settings import StudySettings
