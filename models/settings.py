@@ -1,4 +1,4 @@
-"""Settings of the detector, a part of the site's configuration file."""
+"""Settings of the models, parts of the site's configuration file."""
 
 from __future__ import annotations
 
@@ -50,3 +50,17 @@ class DetectorSettings(Settings):
         description="Report things as @item whatever their class: for a menu that the model does not know",
     )
     max_detections: int = Field(default=300, ge=1, le=2000, description="Most detections of one frame, best first")
+
+
+class EmbedderSettings(Settings):
+    """Which model tells taught dishes apart, and where it runs."""
+
+    card: str = Field(
+        default="dish-embed@1", min_length=1, description="Model as name@version, or a path to a card of task embed"
+    )
+    device: str = Field(
+        default="auto",
+        pattern=r"^(auto|cpu|cuda(:\d{1,2})?)$",
+        description="auto (a GPU if one works), cpu, cuda or cuda:N",
+    )
+    threads: int = Field(default=1, ge=1, le=64, description="CPU threads of one inference")
