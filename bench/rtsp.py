@@ -300,7 +300,7 @@ def configured_lanes(
     loaded = replace(loaded, site=loaded.site.model_copy(update={"lanes": lanes}))
     menu, detector = build_menu(loaded), build_detector(loaded)
     stack.callback(detector.close)
-    return [build_lane(loaded, lane_id, SystemClock(), detector, menu, spools[lane_id]) for lane_id in LANES]
+    return [build_lane(loaded, lane_id, SystemClock(), detector, menu, spools[lane_id])[0] for lane_id in LANES]
 
 
 def main() -> int:

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from checkout.config import LaneConfig, LoadedConfig, load_config
+from checkout.evidence.journal import JournalledPolicy, JournalSink
+from checkout.evidence.keeper import EvidenceKeeper
+from checkout.evidence.packet import Rules
 from checkout.lane import Lane
 from checkout.menu import Menu, load_menu
 from checkout.pipeline import Pipeline
@@ -131,7 +134,13 @@ def stream_key_for(source: Source, settings: SourceSettings, clock: Clock) -> st
 
 
 def build_pipeline(
-    config: LoadedConfig, lane_id: str, stream_key: str, clock: Clock, detector: Detector, menu: Menu | None = None
+    config: LoadedConfig,
+    lane_id: str,
+    stream_key: str,
+    clock: Clock,
+    detector: Detector,
+    menu: Menu | None = None,
+    journals: JournalSink | None = None,
 ) -> Pipeline:
     """Return the pipeline of a lane.
 
@@ -142,6 +151,7 @@ def build_pipeline(
         clock: for stage times.
         detector: may be shared.
         menu: read from the configuration when not given.
+        journals: gets all that each bill was decided from.
 
     Raises:
         ConfigError: no such lane, or the menu file is wrong.
@@ -157,8 +167,9 @@ def build_pipeline(
     def make_tracker(size: FrameSize) -> MultiObjectTracker:
         return MultiObjectTracker(tracker_settings, detector.labels, size)
 
-    def make_policy() -> Policy:
-        return Policy(lane_id, stream_key, lane.checkout, zones, known)
+    def make_policy() -> Policy | JournalledPolicy:
+        policy = Policy(lane_id, stream_key, lane.checkout, zones, known)
+        return policy if journals is None else JournalledPolicy(policy, journals)
 
     return Pipeline(lane_id, stream_key, detector, make_tracker, make_policy, clock, config.sha256)
 
@@ -173,9 +184,12 @@ class Site:
     detectors: tuple[Detector, ...]
     store: Store
     spools: tuple[Spool, ...]
+    keepers: tuple[EvidenceKeeper, ...] = ()
 
     def close(self) -> None:
-        """Let go of the store and the model, after the lanes have stopped."""
+        """Finish the evidence, then let go of the store and the model, after the lanes have stopped."""
+        for keeper in self.keepers:
+            keeper.stop()
         for spool in self.spools:
             spool.close()
         self.store.close()
@@ -202,12 +216,14 @@ def build_site(config: LoadedConfig, clock: Clock, open_stores: Callable[[str, C
     store = open_stores(config.site.store.url, clock)
     spools: list[Spool] = []
     lanes: dict[str, Lane] = {}
+    keepers: list[EvidenceKeeper] = []
     try:
         for lane_id in config.site.lanes:
             settings = config.site.store
             spool = Spool(store, settings.spool / f"{lane_id}.jsonl", clock, settings.spool_events)
             spools.append(spool)
-            lanes[lane_id] = build_lane(config, lane_id, clock, detectors[lane_id], menu, spool)
+            lanes[lane_id], keeper = build_lane(config, lane_id, clock, detectors[lane_id], menu, spool)
+            keepers += [] if keeper is None else [keeper]
     except BaseException:
         for spool in spools:
             spool.close()
@@ -215,11 +231,13 @@ def build_site(config: LoadedConfig, clock: Clock, open_stores: Callable[[str, C
         for detector in own:
             detector.close()
         raise
-    return Site(config, lanes, menu, own, store, tuple(spools))
+    return Site(config, lanes, menu, own, store, tuple(spools), tuple(keepers))
 
 
-def build_lane(config: LoadedConfig, lane_id: str, clock: Clock, detector: Detector, menu: Menu, spool: Spool) -> Lane:
-    """Return one lane, not started.
+def build_lane(
+    config: LoadedConfig, lane_id: str, clock: Clock, detector: Detector, menu: Menu, spool: Spool
+) -> tuple[Lane, EvidenceKeeper | None]:
+    """Return one lane, not started, and who keeps its evidence, unless the configuration wants none.
 
     Raises:
         ConfigError: the lane has no source, or the source's parameters are wrong.
@@ -229,6 +247,13 @@ def build_lane(config: LoadedConfig, lane_id: str, clock: Clock, detector: Detec
         raise ConfigError(f"{config.name}: lanes.{lane_id}: required key source is missing; give its url")
     source = make_source(lane.source, lane_id, clock)
     key = stream_key_for(source, lane.source, clock)
-    pipeline = build_pipeline(config, lane_id, key, clock, detector, menu)
+    keeper: EvidenceKeeper | None = None
+    if config.site.record.evidence.days > 0:
+        rules = Rules(lane_id, key, lane.checkout, build_zones(lane), detector.name, config.sha256)
+        keeper = EvidenceKeeper(config.site.record.evidence, rules, lambda: menu, clock)
+    pipeline = build_pipeline(config, lane_id, key, clock, detector, menu, keeper)
     detect = lane.detect
-    return Lane(source, pipeline, spool, menu, clock, lane.backoff, detect.fps, detect.buffer_frames)
+    running = Lane(source, pipeline, spool, menu, clock, lane.backoff, detect.fps, detect.buffer_frames)
+    if keeper is not None:
+        running.subscribe(keeper.take)
+    return running, keeper

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pydantic import Field, field_validator, model_validator
 
+from checkout.evidence.settings import RecordSettings
 from checkout.settings import CheckoutSettings
 from checkout.zones import WHOLE_FRAME, ZoneSettings
 from core.errors import ConfigError
@@ -113,6 +114,7 @@ class SiteConfig(Settings):
     models: ModelsSettings = Field(default=ModelsSettings(), description="Which models run")
     menu: MenuFileSettings = Field(default=MenuFileSettings(), description="Which menu is served")
     lanes: dict[str, LaneConfig] = Field(min_length=1, description="The lanes, by id")
+    record: RecordSettings = Field(default=RecordSettings(), description="What is kept of what the cameras saw")
 
     @field_validator("lanes")
     @classmethod

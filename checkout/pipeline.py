@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from checkout.basket import event_id_for
+from checkout.evidence.journal import JournalledPolicy
 from checkout.policy import Policy
 from checkout.presence import FrameSize
 from core.clock import Clock
@@ -88,7 +89,7 @@ class Pipeline:
         stream_key: str,
         detector: Detector,
         make_tracker: Callable[[FrameSize], Tracker],
-        make_policy: Callable[[], Policy],
+        make_policy: Callable[[], Policy | JournalledPolicy],
         clock: Clock,
         config_sha256: str = "",
     ) -> None:

@@ -66,6 +66,7 @@ def appliance(folder: Path, config: dict[str, Any]) -> Iterator[Running]:
     config = {
         **config,
         "store": {"url": f"sqlite:///{folder}/t.db", "spool": str(folder / "spool")},
+        "record": {"evidence": {"folder": str(folder / "evidence")}},
         "web": {"port": port},
     }
     path = folder / "site.yaml"

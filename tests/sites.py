@@ -18,6 +18,7 @@ store: {{url: "{store}", spool: "{folder}/spool"}}
 web: {{port: {port}}}
 models: {{detector: {{card: "{card}", device: "{device}"}}}}
 menu: {{file: {menu}}}
+record: {{evidence: {{folder: "{folder}/evidence"}}}}
 lanes:
   lane1: {{source: {{url: "{source}", timeout_s: 2}}}}
 """

@@ -36,6 +36,7 @@ class Site:
         (folder / "menu.yaml").write_text(yaml.safe_dump({"currency": "EUR", "dishes": dishes}))
         self.content: dict[str, object] = {
             "store": {"url": f"sqlite:///{folder}/t.db", "spool": str(folder / "spool")},
+            "record": {"evidence": {"folder": str(folder / "evidence")}},
             "models": {"detector": {"card": str(self.card), "device": "cpu"}},
             "menu": {"file": "menu.yaml"},
             "lanes": {"lane1": {"source": {"url": str(self.clip)}}},

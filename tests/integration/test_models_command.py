@@ -30,6 +30,7 @@ def site(tmp_path, monkeypatch):
     (tmp_path / "menu.yaml").write_text(yaml.safe_dump(MENU))
     config = {
         "store": {"url": f"sqlite:///{tmp_path}/site.db", "spool": str(tmp_path / "spool")},
+        "record": {"evidence": {"folder": str(tmp_path / "evidence")}},
         "models": {"detector": {"card": "@current", "device": "cpu"}, "registry": str(tmp_path / "models")},
         "lanes": {name: {"source": {"url": "synthetic://easy?seed=1&fps=20"}} for name in ("left", "right")},
     }
