@@ -91,7 +91,7 @@ def stream_permit() -> Permit:
     rule = request.url_rule
     need = None if rule is None else need_of(request.method, rule.rule)
     lane_id = (request.view_args or {}).get("lane_id")
-    return Permit(g.again, lambda person: person.may(need) and (lane_id is None or person.may_see(lane_id)))
+    return Permit(g.again, lambda person: person.may(need, lane_id))
 
 
 def audit(person: Person, action: str, target: str, before: Values | None = None, after: Values | None = None) -> None:
@@ -197,14 +197,23 @@ def _refused(person: Person, need: Need) -> Response | None:
         return None
     if not person.known:
         return _ask_to_log_in()
-    if not person.may(need):
-        lacks = "a log-in by a person" if need is Everyone.SIGNED_IN else f"the right {str(need)!r}"
-        return refusal(403, "Not permitted", f"{person.name} lacks {lacks} for {request.method} {request.path}")
+    if person.must_change and need is not Everyone.SIGNED_IN:
+        if wants_page() and request.method in SAFE:
+            return cast(Response, redirect("/account"))
+        return refusal(403, "Not permitted", f"{person.name} has to change the password first: on /account")
     lane_id = (request.view_args or {}).get("lane_id")
-    if lane_id is not None and not person.may_see(lane_id):
+    if person.may(need, lane_id):
+        return None
+    if need is Everyone.SIGNED_IN:
+        lacks = "lacks a log-in by a person"
+    elif need not in person.actions:
+        lacks = f"lacks the right {str(need)!r}"
+    elif lane_id is None:
+        lacks = f"is confined to some lanes, and the right {str(need)!r} concerns all"
+    else:
         # The same answer whether there is such a lane or not.
-        return refusal(403, "Not permitted", f"lane {lane_id!r} is not one of {person.name}'s lanes")
-    return None
+        lacks = f"may not see lane {lane_id!r}"
+    return refusal(403, "Not permitted", f"{person.name} {lacks}: {request.method} {request.path}")
 
 
 def _ask_to_log_in() -> Response:

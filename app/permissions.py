@@ -65,6 +65,9 @@ ROLE_ACTIONS: Mapping[Role, frozenset[Action]] = MappingProxyType(
     }
 )
 
+#: Rights about the whole site: who is confined to some lanes has them only on routes of one of those lanes.
+SITE_WIDE = frozenset({Action.MODELS, Action.CONFIGURE, Action.USERS, Action.AUDIT, Action.METRICS})
+
 _PAGES: Mapping[str, Need] = {
     "GET /": Action.VIEW,
     "GET /bills": Action.READ,
@@ -80,6 +83,26 @@ _API: Mapping[str, Need] = {
     "POST /api/v1/lanes/<lane_id>/answers": Action.ANSWER,
 }
 
+_ACCOUNTS: Mapping[str, Need] = {
+    "GET /login": Everyone.ANYONE,
+    "POST /login": Everyone.ANYONE,
+    "POST /logout": Everyone.ANYONE,
+    "GET /account": Everyone.SIGNED_IN,
+    "POST /account/password": Everyone.SIGNED_IN,
+    "POST /account/logout-everywhere": Everyone.SIGNED_IN,
+    "GET /users": Action.USERS,
+    "POST /users": Action.USERS,
+    "GET /users/<person_id>": Action.USERS,
+    "POST /users/<person_id>/access": Action.USERS,
+    "POST /users/<person_id>/password": Action.USERS,
+    "POST /users/<person_id>/disabled": Action.USERS,
+    "GET /users/tokens": Action.USERS,
+    "POST /users/tokens": Action.USERS,
+    "POST /users/tokens/<token_id>/revoke": Action.USERS,
+    "GET /audit": Action.AUDIT,
+    "GET /audit.csv": Action.AUDIT,
+}
+
 _FRAME: Mapping[str, Need] = {
     "GET /static/<path:filename>": Everyone.ANYONE,
     "GET /healthz": Everyone.ANYONE,
@@ -88,7 +111,7 @@ _FRAME: Mapping[str, Need] = {
     "POST /language": Everyone.ANYONE,
 }
 
-TABLE: Mapping[str, Need] = MappingProxyType({**_PAGES, **_API, **_FRAME})
+TABLE: Mapping[str, Need] = MappingProxyType({**_PAGES, **_API, **_ACCOUNTS, **_FRAME})
 
 
 def need_of(method: str, rule: str) -> Need | None:

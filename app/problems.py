@@ -7,8 +7,12 @@ from collections.abc import Sequence
 from flask import Flask, Response, current_app, jsonify, render_template, request
 from werkzeug.exceptions import HTTPException
 
+from app.accounts.errors import AccountRefused
 from app.site import Site
 from core.errors import ConfigError, StoreUnavailable, TraylaneError
+
+#: Our own errors that are not a fault of the program, and what HTTP calls them.
+_STATUS: dict[type[TraylaneError], int] = {StoreUnavailable: 503, ConfigError: 400, AccountRefused: 422}
 
 
 def problem(status: int, title: str, detail: str) -> Response:
@@ -61,5 +65,7 @@ def answer_errors(app: Flask) -> None:
 
     @app.errorhandler(TraylaneError)
     def traylane_problem(error: TraylaneError) -> Response:
-        status = 503 if isinstance(error, StoreUnavailable) else 400 if isinstance(error, ConfigError) else 500
+        status = next((status for kind, status in _STATUS.items() if isinstance(error, kind)), 500)
+        if isinstance(error, AccountRefused) and error.code.startswith("no-"):
+            status = 404
         return refusal(status, type(error).__name__, str(error))

@@ -15,9 +15,14 @@ from app.forms import protect_forms
 from app.guard import Permit, current_person, stand_guard, stream_permit
 from app.identify import identify_by
 from app.languages import speak
+from app.pages.account import account_pages
+from app.pages.audit import audit_pages
 from app.pages.bills import bill_pages, seen_bills
 from app.pages.frame import add_frame
 from app.pages.live import live_pages
+from app.pages.login import login_pages
+from app.pages.tokens import token_pages
+from app.pages.users import user_pages
 from app.problems import answer_errors, problem, unknown_lane
 from app.screen import LaneScreen, Picture, encode_jpeg
 from app.site import Site
@@ -45,9 +50,14 @@ def create_app(site: Site, accounts: Accounts | None = None) -> Flask:
     answer_errors(app)
     stand_guard(app, site, accounts, identify_by(accounts), protect_forms(app, accounts.key))
     speak(app, site.timezone)
-    add_frame(app, site)
+    add_frame(app, site, accounts)
     app.register_blueprint(live_pages(site))
     app.register_blueprint(bill_pages(site))
+    app.register_blueprint(login_pages(accounts))
+    app.register_blueprint(account_pages(accounts))
+    app.register_blueprint(user_pages(site, accounts))
+    app.register_blueprint(token_pages(site, accounts))
+    app.register_blueprint(audit_pages(accounts))
     _live(app, site)
     _api(app, site)
     _answers(app, site)
@@ -175,7 +185,9 @@ def _health(app: Flask, site: Site) -> None:
     @app.get("/readiness")
     def readiness() -> Response:
         waiting = site.not_ready()
-        response = jsonify({"ready": not waiting, "waiting_for": waiting})
+        # Everybody may know whether; which lanes and why is told to those who may see them.
+        told = [line for line in waiting if current_person().may_see(line.partition(":")[0])]
+        response = jsonify({"ready": not waiting, "waiting_for": told})
         response.status_code = 503 if waiting else 200
         return response
 

@@ -82,6 +82,10 @@ class LogIn:
         remembered = self._throttle.device_cookie(key, device)
         return Ticket(person, cookie, remembered, self._sessions.longest_s(person), stored.must_change)
 
+    def wait_s(self, name: str, address: str) -> float:
+        """Count that somebody who is in gives their password once more; return how many seconds to wait instead."""
+        return self._throttle.take(f"again {name_key(name)}", address, "")
+
     def _refuse(self, person: PersonRow | None, address: str) -> NoReturn:
         # What was typed as a name is not written down: sometimes it is a password.
         whom = "a name that nobody has" if person is None else person.name

@@ -220,7 +220,7 @@ def name_key(name: str) -> str:
 
 
 def _is_admin(row: PersonRow) -> bool:
-    return row.disabled_at_s is None and str(Role.ADMIN) in row.roles
+    return row.disabled_at_s is None and str(Role.ADMIN) in row.roles and row.lanes is None
 
 
 def _checked_lanes(lanes: Iterable[str] | None) -> frozenset[str] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
-from app.permissions import Action, Everyone, Need, Role
+from app.permissions import SITE_WIDE, Action, Everyone, Need, Role
 
 
 class Via(enum.StrEnum):
@@ -50,15 +50,24 @@ class Person:
         """Whether this is somebody."""
         return self.via is not Via.NOTHING
 
-    def may(self, need: Need | None) -> bool:
-        """Return whether they may do what needs `need`; None is what nobody may."""
+    def may(self, need: Need | None, lane_id: str | None = None) -> bool:
+        """Return whether they may do what needs `need`.
+
+        Args:
+            need: None is what nobody may.
+            lane_id: the lane it is done to; None for the whole site.
+        """
         if need is None:
             return False
         if need is Everyone.ANYONE:
             return True
         if need is Everyone.SIGNED_IN:
             return self.known and self.via is not Via.TOKEN
-        return need in self.actions
+        if need not in self.actions:
+            return False
+        if lane_id is not None:
+            return self.may_see(lane_id)
+        return self.lanes is None or need not in SITE_WIDE
 
     def may_see(self, lane_id: str) -> bool:
         """Return whether a lane is one of theirs."""

@@ -7,9 +7,11 @@ from urllib.parse import urlsplit
 
 from flask import Flask, Response, current_app, redirect, request
 
+from app.accounts.accounts import Accounts
+from app.accounts.person import Via
 from app.guard import current_person
 from app.languages import LANGUAGE_COOKIE, LANGUAGES, lazy_gettext, shown_language
-from app.permissions import need_of
+from app.permissions import Everyone, need_of
 from app.problems import problem
 from app.site import Site
 
@@ -41,7 +43,7 @@ RAIL = (
 )
 
 
-def add_frame(app: Flask, site: Site) -> None:
+def add_frame(app: Flask, site: Site, accounts: Accounts) -> None:
     """Give every template the frame's values, and add the switch of the language."""
 
     @app.context_processor
@@ -53,6 +55,7 @@ def add_frame(app: Flask, site: Site) -> None:
             "currency": site.currency,
             "person": current_person(),
             "rail": rail(),
+            "account_path": "/account" if accounts.required and current_person().may(Everyone.SIGNED_IN) else "",
             "language": shown_language(),
             "languages": LANGUAGES,
             "theme": theme if theme in THEMES else "",
@@ -63,6 +66,9 @@ def add_frame(app: Flask, site: Site) -> None:
         wanted = request.form.get("language", "")
         if wanted not in LANGUAGES:
             return problem(400, "Unknown language", f"there is {', '.join(LANGUAGES)}, not {wanted!r}")
+        person = current_person()
+        if person.via in {Via.SESSION, Via.PROXY}:
+            accounts.people.set_language(person, wanted)
         response = current_app.make_response(redirect(local_path(request.form.get("next", ""))))
         response.set_cookie(
             LANGUAGE_COOKIE, wanted, max_age=YEAR_S, samesite="Lax", httponly=True, secure=request.is_secure
