@@ -73,6 +73,7 @@ class Site:
         clock: both clocks.
         storage: the folder whose free space is shown, or None.
         loopback_only: refuse requests that name another host.
+        timezone: the zone in which the pages tell times, such as "Europe/Berlin".
     """
 
     def __init__(
@@ -85,12 +86,14 @@ class Site:
         clock: Clock,
         storage: Path | None,
         loopback_only: bool,
+        timezone: str = "UTC",
     ) -> None:
-        self.name, self.menu, self.loopback_only = name, menu, loopback_only
+        self.name, self.menu, self.loopback_only, self.timezone = name, menu, loopback_only, timezone
         self.currency = menu.currency
         self.menu_titles = {dish.name: dish.title for dish in menu.dishes.values()}
         self.closing = threading.Event()
-        self._store, self._clock, self._storage = store, clock, storage
+        self.store = store
+        self._clock, self._storage = clock, storage
         self._instruments = Instruments(self.health, self._free_bytes)
         self._views = {lane.lane_id: self._view(lane, draw[lane.lane_id]) for lane in lanes}
 
@@ -186,7 +189,7 @@ class Site:
         Raises:
             StoreUnavailable: the store does not answer.
         """
-        return [self._shown_bill(bill) for bill in self._store.bills(lane_id, limit=limit)]
+        return [self._shown_bill(bill) for bill in self.store.bills(lane_id, limit=limit)]
 
     def _view(self, lane: Lane, draw: Draw) -> _LaneView:
         lane_id = lane.lane_id

@@ -1,96 +1,68 @@
-"""The Flask application of one appliance: live page, MJPEG, server-sent events, health, metrics.
-
-Loopback only: there are no accounts yet, so a request that does not come for a loopback name is refused (this also
-stops DNS rebinding), and a changing request that another site's page sends is refused by its `Origin`.
-"""
+"""The Flask application of one appliance, put together: guard, pages, MJPEG, server-sent events, health, metrics."""
 
 from __future__ import annotations
 
 import json
 import time
 from collections.abc import Iterator
-from urllib.parse import urlsplit
 
 import numpy as np
-from flask import Flask, Response, jsonify, render_template, request
-from werkzeug.exceptions import HTTPException
+from flask import Flask, Response, jsonify, request
 
+from app.accounts.accounts import Accounts, make_accounts
+from app.accounts.proxy import TrustedProxy
+from app.forms import protect_forms
+from app.guard import Permit, current_person, stand_guard, stream_permit
+from app.identify import identify_by
+from app.languages import speak
+from app.pages.account import account_pages
+from app.pages.audit import audit_pages
+from app.pages.bills import bill_pages, seen_bills
+from app.pages.frame import add_frame
+from app.pages.live import live_pages
+from app.pages.login import login_pages
+from app.pages.tokens import token_pages
+from app.pages.users import user_pages
+from app.problems import answer_errors, problem, unknown_lane
 from app.screen import LaneScreen, Picture, encode_jpeg
 from app.site import Site
-from core.errors import ConfigError, StoreUnavailable, TraylaneError
+from checkout.web_settings import WebSettings
 
 BOUNDARY = "traylane-frame"
+PARTS = f"multipart/x-mixed-replace; boundary={BOUNDARY}"
 PICTURE_WAIT_S = 1.0
 STATE_PERIOD_S = 0.2
 KEEP_ALIVE_S = 10.0
 NO_PICTURE = Picture(0, encode_jpeg(np.full((360, 640, 3), 14, np.uint8)), 0.0)
-LOOPBACK = {"127.0.0.1", "localhost", "::1"}
-CONTENT_POLICY = "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'"
 
 
-def create_app(site: Site) -> Flask:
-    """Return the WSGI application that shows `site`; the caller starts and stops the site."""
+def create_app(site: Site, accounts: Accounts | None = None) -> Flask:
+    """Return the WSGI application that shows `site`; the caller starts and stops the site.
+
+    Args:
+        site: what is shown.
+        accounts: who may see it; by default those of the site's store, and nobody must log in.
+    """
+    accounts = accounts or make_accounts(site.store.accounts(), WebSettings())
     app = Flask("app")
     app.json.sort_keys = False  # type: ignore[attr-defined]
-    _guard(app, site)
-    _pages(app, site)
+    app.wsgi_app = TrustedProxy(app.wsgi_app, accounts.web.accounts.proxy)  # type: ignore[method-assign]
+    answer_errors(app)
+    stand_guard(app, site, accounts, identify_by(accounts), protect_forms(app, accounts.key))
+    speak(app, site.timezone)
+    add_frame(app, site, accounts)
+    app.register_blueprint(live_pages(site))
+    app.register_blueprint(bill_pages(site))
+    app.register_blueprint(login_pages(accounts))
+    app.register_blueprint(account_pages(accounts))
+    app.register_blueprint(user_pages(site, accounts))
+    app.register_blueprint(token_pages(site, accounts))
+    app.register_blueprint(audit_pages(accounts))
     _live(app, site)
     _api(app, site)
     _answers(app, site)
     _health(app, site)
     return app
-
-
-def _guard(app: Flask, site: Site) -> None:
-    """Refuse foreign hosts and origins, add security headers, and answer errors in one JSON shape."""
-
-    @app.before_request
-    def check_origin() -> Response | None:
-        host = urlsplit(f"//{request.host}").hostname or ""
-        if site.loopback_only and host not in LOOPBACK:
-            return problem(403, "Foreign host", f"this appliance answers on loopback only, not as {host!r}")
-        origin = request.headers.get("Origin")
-        if request.method not in {"GET", "HEAD", "OPTIONS"} and origin and urlsplit(origin).netloc != request.host:
-            return problem(403, "Foreign origin", "a page of another site may not change anything here")
-        return None
-
-    @app.after_request
-    def add_headers(response: Response) -> Response:
-        response.headers.setdefault("Content-Security-Policy", CONTENT_POLICY)
-        response.headers.setdefault("X-Content-Type-Options", "nosniff")
-        response.headers.setdefault("Referrer-Policy", "no-referrer")
-        return response
-
-    @app.errorhandler(HTTPException)
-    def http_problem(error: HTTPException) -> Response:
-        return problem(error.code or 500, error.name, error.description or error.name)
-
-    @app.errorhandler(TraylaneError)
-    def traylane_problem(error: TraylaneError) -> Response:
-        status = 503 if isinstance(error, StoreUnavailable) else 400 if isinstance(error, ConfigError) else 500
-        return problem(status, type(error).__name__, str(error))
-
-
-def problem(status: int, title: str, detail: str) -> Response:
-    """Return RFC 9457 problem details."""
-    response = jsonify({"type": "about:blank", "title": title, "status": status, "detail": detail})
-    response.status_code = status
-    response.content_type = "application/problem+json"
-    return response
-
-
-def _pages(app: Flask, site: Site) -> None:
-    @app.get("/")
-    def live() -> str:
-        return render_template(
-            "live.html", site_name=site.name, currency=site.currency, menu=site.menu_titles, lane_ids=site.lane_ids
-        )
-
-    @app.get("/bills")
-    def bills_page() -> str:
-        lane_id = request.args.get("lane") or None
-        bills = site.bills(lane_id, limit=100)
-        return render_template("bills.html", site_name=site.name, bills=bills, currency=site.currency, lane=lane_id)
 
 
 def _live(app: Flask, site: Site) -> None:
@@ -100,7 +72,7 @@ def _live(app: Flask, site: Site) -> None:
         if screen is None:
             return unknown_lane(lane_id, site)
 
-        response = Response(_picture_parts(site, screen), mimetype=f"multipart/x-mixed-replace; boundary={BOUNDARY}")
+        response = Response(_picture_parts(site, screen, stream_permit()), mimetype=PARTS)
         response.headers["Cache-Control"] = "no-store"
         return response
 
@@ -116,12 +88,12 @@ def _live(app: Flask, site: Site) -> None:
 
     @app.get("/api/v1/lanes/stream")
     def stream() -> Response:
-        response = Response(_state_events(site), mimetype="text/event-stream")
+        response = Response(_state_events(site, own_lanes(site), stream_permit()), mimetype="text/event-stream")
         response.headers["Cache-Control"] = "no-store"
         return response
 
 
-def _picture_parts(site: Site, screen: LaneScreen) -> Iterator[bytes]:
+def _picture_parts(site: Site, screen: LaneScreen, permit: Permit) -> Iterator[bytes]:
     """Yield the pictures of a lane as parts of a multipart stream.
 
     When nothing new comes the last picture (a dark one if there was none) is sent again: a browser's page counts as
@@ -129,7 +101,7 @@ def _picture_parts(site: Site, screen: LaneScreen) -> Iterator[bytes]:
     """
     shown = NO_PICTURE
     yield f"--{BOUNDARY}\r\n".encode()
-    while not site.closing.is_set():
+    while not site.closing.is_set() and permit.holds():
         shown = screen.picture(shown.number, PICTURE_WAIT_S) or shown
         yield _part(shown)
 
@@ -143,12 +115,17 @@ def _part(picture: Picture) -> bytes:
     return head.encode() + picture.jpeg + f"\r\n--{BOUNDARY}\r\n".encode()
 
 
-def _state_events(site: Site) -> Iterator[str]:
+def own_lanes(site: Site) -> list[str]:
+    """Return the lanes that the person may see, in the order of the configuration."""
+    return [lane_id for lane_id in site.lane_ids if current_person().may_see(lane_id)]
+
+
+def _state_events(site: Site, lane_ids: list[str], permit: Permit) -> Iterator[str]:
     """Yield each lane's state when it changed, at most every `STATE_PERIOD_S`, and a comment to keep the line open."""
     shown: dict[str, str] = {}
     spoken_s = time.monotonic()
-    while not site.closing.is_set():
-        for lane_id in site.lane_ids:
+    while not site.closing.is_set() and permit.holds():
+        for lane_id in lane_ids:
             state = json.dumps(site.state(lane_id))
             if shown.get(lane_id) != state:
                 shown[lane_id] = state
@@ -163,7 +140,7 @@ def _state_events(site: Site) -> Iterator[str]:
 def _api(app: Flask, site: Site) -> None:
     @app.get("/api/v1/lanes")
     def lanes() -> Response:
-        return jsonify({"lanes": [site.state(lane_id) for lane_id in site.lane_ids]})
+        return jsonify({"lanes": [site.state(lane_id) for lane_id in own_lanes(site)]})
 
     @app.get("/api/v1/lanes/<lane_id>")
     def lane(lane_id: str) -> Response:
@@ -180,9 +157,9 @@ def _api(app: Flask, site: Site) -> None:
         if not 1 <= limit <= 500:
             return problem(400, "Bad limit", "limit must be a whole number from 1 to 500")
         lane_id = request.args.get("lane")
-        if lane_id is not None and lane_id not in site.lane_ids:
-            return unknown_lane(lane_id, site)
-        return jsonify({"bills": site.bills(lane_id, limit)})
+        if lane_id is not None and lane_id not in own_lanes(site):
+            return unknown_lane(lane_id, site, own_lanes(site))
+        return jsonify({"bills": seen_bills(site, current_person(), lane_id, limit)})
 
 
 def _answers(app: Flask, site: Site) -> None:
@@ -200,11 +177,6 @@ def _answers(app: Flask, site: Site) -> None:
         return jsonify({"accepted": True})
 
 
-def unknown_lane(lane_id: str, site: Site) -> Response:
-    """Return 404 that names the lanes there are."""
-    return problem(404, "Unknown lane", f"there is no lane {lane_id!r}; lanes: {', '.join(site.lane_ids)}")
-
-
 def _health(app: Flask, site: Site) -> None:
     @app.get("/healthz")
     def healthz() -> Response:
@@ -213,7 +185,9 @@ def _health(app: Flask, site: Site) -> None:
     @app.get("/readiness")
     def readiness() -> Response:
         waiting = site.not_ready()
-        response = jsonify({"ready": not waiting, "waiting_for": waiting})
+        # Everybody may know whether; which lanes and why is told to those who may see them.
+        told = [line for line in waiting if current_person().may_see(line.partition(":")[0])]
+        response = jsonify({"ready": not waiting, "waiting_for": told})
         response.status_code = 503 if waiting else 200
         return response
 

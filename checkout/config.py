@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, field_validator
 
 from checkout.evidence.settings import RecordSettings
 from checkout.settings import CheckoutSettings
+from checkout.web_settings import WebSettings
 from checkout.zones import WHOLE_FRAME, ZoneSettings
 from core.errors import ConfigError
 from core.settings import Settings, load_settings
@@ -25,6 +27,18 @@ class SiteSettings(Settings):
     """The place."""
 
     name: str = Field(default="site", min_length=1, max_length=100, description="What people call this place")
+    timezone: str = Field(
+        default="UTC", description="Time zone in which the pages tell times, such as Europe/Berlin (IANA name)"
+    )
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, timezone: str) -> str:
+        try:
+            ZoneInfo(timezone)
+        except (ZoneInfoNotFoundError, ValueError, OSError) as err:
+            raise ValueError(f"no time zone {timezone!r}; give an IANA name such as Europe/Berlin or UTC") from err
+        return timezone
 
 
 class StoreSettings(Settings):
@@ -39,23 +53,6 @@ class StoreSettings(Settings):
         default=Path("var/spool"), description="Folder in which events wait while the store is away, one file per lane"
     )
     spool_events: int = Field(default=100_000, ge=100, description="How many events may wait per lane")
-
-
-class WebSettings(Settings):
-    """Where the pages are served: on loopback, since there are no accounts yet."""
-
-    host: str = Field(default="127.0.0.1", min_length=1, description="Address to listen on; there is no log-in yet")
-    port: int = Field(default=8080, ge=0, le=65535, description="TCP port; 0 takes any free one")
-    trusted_network: bool = Field(
-        default=False,
-        description="Allow an address beyond loopback: in a container whose port is published on loopback",
-    )
-
-    @model_validator(mode="after")
-    def _loopback(self) -> WebSettings:
-        if not self.trusted_network and self.host not in {"127.0.0.1", "localhost", "::1"}:
-            raise ValueError(f"host {self.host!r} is not loopback, and there are no accounts yet; use 127.0.0.1")
-        return self
 
 
 class ModelsSettings(Settings):

@@ -7,6 +7,8 @@ from urllib.parse import parse_qsl, quote, urlsplit
 
 _SECRET_KEY = re.compile(r"pass|pwd|token|key|secret|auth|sig|user", re.IGNORECASE)
 _URL_WITH_USERINFO = re.compile(r"\b([a-z][a-z0-9+.-]*://)[^/\s@]+@", re.IGNORECASE)
+#: Our own tokens (`app/accounts/tokens.py`); the first letters stay, by which people recognise one.
+_TOKEN = re.compile(r"\b(tlk_[A-Za-z0-9]{6})[A-Za-z0-9_-]{10,}")
 
 
 def redact_url(url: str) -> str:
@@ -32,9 +34,11 @@ def redact_url(url: str) -> str:
 
 
 def redact_text(text: str) -> str:
-    """Return `text` with the user info of every URL in it hidden.
+    """Return `text` with the user info of every URL in it hidden, and all but the start of our tokens.
 
     >>> redact_text("cannot open rtsp://u:p@cam/1: refused")
     'cannot open rtsp://***@cam/1: refused'
+    >>> redact_text("sent tlk_Ab3dE7kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk twice")
+    'sent tlk_Ab3dE7*** twice'
     """
-    return _URL_WITH_USERINFO.sub(r"\1***@", text)
+    return _TOKEN.sub(r"\1***", _URL_WITH_USERINFO.sub(r"\1***@", text))

@@ -16,7 +16,8 @@ from core.errors import ConfigError, StoreUnavailable
 from core.redact import redact_url
 from store.faults import told_as_store_error
 from store.migrate import VERSION_TABLE, is_current, migrate
-from store.sql_store import SqlStore, writing
+from store.sql_store import SqlStore
+from store.writing import writing
 
 BUSY_TIMEOUT_S = 5.0
 CONNECT_TIMEOUT_S = 5

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection, inspect, text
 
 from core.errors import SchemaMismatch
-from store.tables import metadata
+from store.account_tables import people
 
 if TYPE_CHECKING:
     from alembic.config import Config
 
 #: The last step in `migrations/versions`, as a test checks.
-HEAD = "0001"
+HEAD = "0002"
 # Not Alembic's default name: a PostgreSQL database may be shared with another program that uses Alembic.
 VERSION_TABLE = "traylane_schema_version"
 _MIGRATIONS = Path(__file__).parent / "migrations"
@@ -73,7 +73,7 @@ def migrate(connection: Connection, shown_url: str) -> None:
 def _refuse_foreign(connection: Connection, shown_url: str) -> None:
     present = set(inspect(connection).get_table_names())
     # An SQLite file belongs to one program; a PostgreSQL database may be shared if no table of ours is taken.
-    clash = present if connection.dialect.name == "sqlite" else present & set(metadata.tables)
+    clash = present if connection.dialect.name == "sqlite" else present & set(people.metadata.tables)
     if clash:
         raise SchemaMismatch(
             f"{shown_url}: not a Traylane database: it holds {', '.join(sorted(clash)[:5])} of another program; "

@@ -26,7 +26,7 @@ def to_cents(price: float) -> int:
     return int(cents)
 
 
-def _text(value: str) -> str:
+def plain_text(value: str) -> str:
     """Return `value` as text both engines can hold: PostgreSQL refuses NUL, UTF-8 refuses lone surrogates."""
     return value.replace("\x00", "\ufffd").encode("utf-8", "replace").decode("utf-8")
 
@@ -43,22 +43,22 @@ def event_row(event: Event) -> Row:
     """Return the columns of `events` without `seq` and `stored_at_s`. Raises ValueError for NaN in the detail."""
     decision = event.decision
     return {
-        "event_id": _text(event.event_id),
-        "lane_id": _text(event.lane_id),
+        "event_id": plain_text(event.event_id),
+        "lane_id": plain_text(event.lane_id),
         "kind": str(decision.kind),
         "track_id": None if decision.track_id is None else int(decision.track_id),
         "decided_at_s": float(decision.decided_at_s),
         "stream_s": float(decision.stream_s),
-        "zone": _text(decision.zone),
+        "zone": plain_text(decision.zone),
         "confidence": float(decision.confidence),
-        "reason": _text(decision.reason),
-        "bill_id": _text(decision.bill_id),
-        "dish": _text(decision.dish),
+        "reason": plain_text(decision.reason),
+        "bill_id": plain_text(decision.bill_id),
+        "dish": plain_text(decision.dish),
         "price_cents": None if decision.price is None else to_cents(decision.price),
         "revision": int(decision.revision),
         "detail": json.dumps(dict(decision.detail), sort_keys=True, allow_nan=False, default=_plain),
-        "model": _text(event.model),
-        "config_sha256": _text(event.config_sha256),
+        "model": plain_text(event.model),
+        "config_sha256": plain_text(event.config_sha256),
         "schema_version": int(event.schema),
     }
 
@@ -92,14 +92,14 @@ def event_from_row(row: Mapping[Any, Any]) -> Event:
 def bill_row(bill: Bill) -> Row:
     """Return the columns of `bills`."""
     return {
-        "bill_id": _text(bill.bill_id),
-        "lane_id": _text(bill.lane_id),
+        "bill_id": plain_text(bill.bill_id),
+        "lane_id": plain_text(bill.lane_id),
         "opened_s": float(bill.opened_s),
         "closed_s": None if bill.closed_s is None else float(bill.closed_s),
         "opened_at_s": float(bill.opened_at_s),
         "closed_at_s": None if bill.closed_at_s is None else float(bill.closed_at_s),
         "revision": int(bill.revision),
-        "close_reason": _text(bill.close_reason),
+        "close_reason": plain_text(bill.close_reason),
         "total_cents": sum(int(line.quantity) * to_cents(line.unit_price) for line in bill.lines),
     }
 
@@ -108,10 +108,10 @@ def line_rows(bill: Bill) -> list[Row]:
     """Return the columns of `bill_lines`, one row per line."""
     return [
         {
-            "bill_id": _text(bill.bill_id),
+            "bill_id": plain_text(bill.bill_id),
             "line_no": int(line.line_no),
             "track_id": int(line.track_id),
-            "dish": _text(line.dish),
+            "dish": plain_text(line.dish),
             "quantity": int(line.quantity),
             "unit_price_cents": to_cents(line.unit_price),
             "t_s": float(line.t_s),
@@ -152,8 +152,8 @@ def bill_from_rows(row: Mapping[Any, Any], lines: Sequence[Mapping[Any, Any]]) -
 def checkpoint_row(checkpoint: Checkpoint) -> Row:
     """Return the columns of `checkpoints`."""
     return {
-        "lane_id": _text(checkpoint.lane_id),
-        "stream_key": _text(checkpoint.stream_key),
+        "lane_id": plain_text(checkpoint.lane_id),
+        "stream_key": plain_text(checkpoint.stream_key),
         "stream_s": float(checkpoint.stream_s),
         "frame_index": int(checkpoint.frame_index),
         "last_track_id": int(checkpoint.last_track_id),

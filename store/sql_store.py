@@ -22,12 +22,12 @@ from sqlalchemy import (
     literal,
     or_,
     select,
-    text,
     tuple_,
 )
 
 from core.clock import Clock
 from core.records import Bill, Event
+from store.accounts import AccountStore
 from store.faults import told_as_store_error
 from store.rows import (
     bill_from_rows,
@@ -40,21 +40,7 @@ from store.rows import (
 )
 from store.store import Checkpoint, StoredEvent
 from store.tables import bill_lines, bills, checkpoints, events, outbox
-
-# Any fixed number: PostgreSQL's advisory lock of Traylane's writers ("tray" in ASCII).
-_WRITER_LOCK = 0x74726179
-
-
-@contextmanager
-def writing(engine: Engine) -> Iterator[Connection]:
-    """Give a connection in a transaction that holds the one writer's lock; commit at the end, roll back on error.
-
-    One writer at a time makes `seq` rise in the order of commits, so a reader's cursor never skips an event.
-    """
-    with engine.connect().execution_options(writes=True) as connection, connection.begin():
-        if connection.dialect.name == "postgresql":
-            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _WRITER_LOCK})
-        yield connection
+from store.writing import writing
 
 
 def _insert_of(engine: Engine) -> Callable[[Table], Any]:
@@ -144,6 +130,10 @@ class SqlStore:
         """Return how many events wait for a publisher."""
         waiting = select(func.count().label("depth")).select_from(outbox).where(outbox.c.published_at_s.is_(None))
         return int(self._read(waiting, "count the outbox")[0]["depth"])
+
+    def accounts(self) -> AccountStore:
+        """Return the accounts in the same database; they close with it."""
+        return AccountStore(self._engine, self.shown_url, self._clock, self._write_lock)
 
     def close(self) -> None:
         """Let go of all connections."""

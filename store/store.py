@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from core.records import Bill, Event
+
+if TYPE_CHECKING:
+    from store.accounts import AccountStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,10 @@ class Store(Protocol):
 
     def checkpoint(self, lane_id: str, stream_key: str) -> Checkpoint | None:
         """Return the checkpoint of a lane on a stream."""
+        ...
+
+    def accounts(self) -> AccountStore:
+        """Return the rows of accounts in the same database."""
         ...
 
     def close(self) -> None:

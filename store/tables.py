@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 
 # SQLite gives row ids only to a column that is spelled INTEGER.
-_SEQ = BigInteger().with_variant(Integer, "sqlite")
+SEQ = BigInteger().with_variant(Integer, "sqlite")
 
 metadata = MetaData(naming_convention={"uq": "uq_%(table_name)s_%(column_0_name)s", "pk": "pk_%(table_name)s"})
 
@@ -29,7 +29,7 @@ metadata = MetaData(naming_convention={"uq": "uq_%(table_name)s_%(column_0_name)
 events = Table(
     "events",
     metadata,
-    Column("seq", _SEQ, Identity(always=True), primary_key=True),
+    Column("seq", SEQ, Identity(always=True), primary_key=True),
     Column("event_id", Text, nullable=False),
     Column("lane_id", Text, nullable=False),
     Column("kind", Text, nullable=False),
@@ -109,7 +109,7 @@ outbox = Table(
     metadata,
     Column(
         "event_seq",
-        _SEQ,
+        SEQ,
         ForeignKey("events.seq", name="fk_outbox_event_seq"),
         primary_key=True,
         autoincrement=False,

@@ -8,6 +8,7 @@ import gc
 import logging
 import signal
 import socket
+import sys
 import types
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,8 +21,9 @@ if TYPE_CHECKING:
     from app.screen import Draw
     from app.site import Site
     from checkout.build import Site as BuiltSite
-    from checkout.config import LoadedConfig, WebSettings
+    from checkout.config import LoadedConfig
     from checkout.pipeline import LaneUpdate
+    from checkout.web_settings import WebSettings
     from core.clock import Clock
 
 _LOG = logging.getLogger(__name__)
@@ -118,7 +120,7 @@ def serve(config: LoadedConfig, listener: socket.socket) -> None:
         try:
             site.start()
             # The web framework is imported only now: the lanes find their cameras and decide meanwhile.
-            server = _server(site, listener)
+            server = _server(site, config.site.web, listener)
             host, port = listener.getsockname()[:2]
             _LOG.info("%s: %d lane(s), page on http://%s:%d", site.name, len(site.lane_ids), host, port)
             _check_first_second(site)
@@ -135,21 +137,29 @@ def serve(config: LoadedConfig, listener: socket.socket) -> None:
         built.close()
 
 
-def _server(site: Site, listener: socket.socket) -> BaseWSGIServer:
-    """Return the web server of the pages, not running."""
+def _server(site: Site, web: WebSettings, listener: socket.socket) -> BaseWSGIServer:
+    """Return the web server of the pages, not running; where people must log in, there is one afterwards who can."""
     import waitress
 
+    from app.accounts.accounts import make_accounts
+    from app.accounts.first_admin import announce_first_admin
     from app.web import create_app
+
+    accounts = make_accounts(site.store.accounts(), web)
+    if accounts.required:
+        announce_first_admin(accounts, sys.stdout)
 
     # A viewer that closes its page is no news.
     logging.getLogger("waitress").setLevel(logging.WARNING)
     return waitress.create_server(
-        create_app(site),
+        create_app(site, accounts),
         sockets=[listener],
         threads=THREADS,
         outbuf_high_watermark=BACKLOG_BYTES,
         channel_timeout=60,
         ident="traylane",
+        # `TrustedProxy` decides what a proxy's headers are worth.
+        clear_untrusted_proxy_headers=False,
     )
 
 
@@ -187,6 +197,7 @@ def _faces(config: LoadedConfig, built: BuiltSite, clock: Clock) -> Site:
 
         return picture
 
+    web = config.site.web
     url = config.site.store.url
     path = Path(url.removeprefix("sqlite:///")).parent if url.startswith("sqlite:///") else None
     return Site(
@@ -197,7 +208,8 @@ def _faces(config: LoadedConfig, built: BuiltSite, clock: Clock) -> Site:
         store=built.store,
         clock=clock,
         storage=path,
-        loopback_only=not config.site.web.trusted_network,
+        loopback_only=not (web.log_in_required or web.trusted_network),
+        timezone=config.site.site.timezone,
     )
 
 

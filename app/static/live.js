@@ -77,17 +77,9 @@ function showBill(card, lane) {
   seenLines.set(lane.lane_id, seen);
 }
 
-async function answer(laneId, trackId, dish) {
-  const response = await fetch(`/api/v1/lanes/${encodeURIComponent(laneId)}/answers`, {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify({ track_id: trackId, dish }),
-  });
-  if (!response.ok) {
-    const problem = await response.json();
-    link.textContent = problem.detail;
-    link.className = "chip bad";
-  }
+function answer(laneId, trackId, dish) {
+  const path = `/api/v1/lanes/${encodeURIComponent(laneId)}/answers`;
+  return Traylane.send(path, { method: "POST", body: { track_id: trackId, dish } });
 }
 
 function showAsks(card, lane) {
@@ -134,16 +126,10 @@ document.addEventListener("keydown", (event) => {
   if (button) button.click();
 });
 
-const stream = new EventSource("/api/v1/lanes/stream");
-stream.addEventListener("open", () => {
-  link.textContent = "● live";
-  link.className = "chip good";
+Traylane.stream("/api/v1/lanes/stream", { lane: show }, (on) => {
+  link.textContent = on ? "● live" : "■ no connection to the appliance, trying again";
+  link.className = on ? "chip good" : "chip bad";
 });
-stream.addEventListener("error", () => {
-  link.textContent = "■ no connection to the appliance, trying again";
-  link.className = "chip bad";
-});
-stream.addEventListener("lane", (event) => show(JSON.parse(event.data)));
 
 // An MJPEG picture does not come back by itself after the server was away.
 document.querySelectorAll(".picture").forEach((picture) => {

@@ -8,7 +8,7 @@ import pytest
 
 from app.cli import main
 from app.commands.run import listen
-from checkout.config import WebSettings
+from checkout.web_settings import WebSettings
 from core.errors import PortTaken
 
 
