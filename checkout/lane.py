@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
+from checkout.correction import Correction, CorrectionRefused, Ticket, check_dish
 from checkout.health import LaneHealth, LaneState, Meter
 from checkout.menu import Menu
 from checkout.pipeline import LaneUpdate, Pipeline
@@ -105,6 +106,7 @@ class Lane:
         self._stored_bill: Bill | None = None
         self._after_index, self._after_s = -1, None  # type: int, float | None
         self._answers: deque[tuple[int, str]] = deque()
+        self._corrections: deque[Ticket] = deque()
         self._teller = _Teller(self.lane_id)
         self._threads: list[threading.Thread] = []
 
@@ -173,6 +175,20 @@ class Lane:
                 f"the menu has no dish {dish!r}; answer with one of its names, or with nothing for no goods"
             )
         self._answers.append((track_id, dish))
+
+    def correct(self, correction: Correction) -> Ticket:
+        """Take a person's correction of the open bill to the lane's thread; the ticket tells what came of it.
+
+        Raises:
+            DataError: the menu has no such dish.
+            CorrectionRefused: the lane does not run.
+        """
+        check_dish(correction, self.menu)
+        if self._done.is_set() or self._stop.is_set() or not self._threads:
+            raise CorrectionRefused(f"lane {self.lane_id} does not run; start it to correct its open bill")
+        ticket = Ticket(correction)
+        self._corrections.append(ticket)
+        return ticket
 
     def health(self) -> LaneHealth:
         """Return how the lane does at this moment."""
@@ -318,6 +334,17 @@ class Lane:
             update = self._pipeline.answer(*self._answers.popleft())
             if update.events:
                 self._conclude(update)
+        while self._corrections:
+            ticket = self._corrections.popleft()
+            if not ticket.claim():
+                continue
+            try:
+                update = self._pipeline.correct(ticket.correction)
+            except (CorrectionRefused, DataError) as err:
+                ticket.settle(None, (), err)
+                continue
+            self._conclude(update)
+            ticket.settle(update.bill, update.events)
 
     def _conclude(self, update: LaneUpdate) -> None:
         """Store what was decided, then show it: nobody sees a bill that a power cut could take back."""
