@@ -107,6 +107,8 @@ class Lane:
         self._after_index, self._after_s = -1, None  # type: int, float | None
         self._answers: deque[tuple[int, str]] = deque()
         self._corrections: deque[Ticket] = deque()
+        self._resting = threading.Event()
+        self._rested_from: Frame | None = None
         self._teller = _Teller(self.lane_id)
         self._threads: list[threading.Thread] = []
 
@@ -189,6 +191,18 @@ class Lane:
         ticket = Ticket(correction)
         self._corrections.append(ticket)
         return ticket
+
+    @property
+    def deciding(self) -> bool:
+        """Whether frames are decided; False after `set_deciding(False)`."""
+        return not self._resting.is_set()
+
+    def set_deciding(self, on: bool) -> None:
+        """Let the lane decide frames, or leave them out: counted as dropped, and a gap in the stream to the bill."""
+        if on:
+            self._resting.clear()
+        else:
+            self._resting.set()
 
     def health(self) -> LaneHealth:
         """Return how the lane does at this moment."""
@@ -318,6 +332,8 @@ class Lane:
             # A recording waits for the store; a camera cannot.
             self._clock.wait(self._stop, _FULL_WAIT_S)
             self._outlet.flush()
+        if self._rests(frame):
+            return
         try:
             update = self._pipeline.step(frame)
         except InferenceError as err:
@@ -328,6 +344,21 @@ class Lane:
             return
         self._model_trouble = ""
         self._conclude(update)
+
+    def _rests(self, frame: Frame) -> bool:
+        """Return whether the frame is left out on request; the first one after a rest is preceded by a gap."""
+        if self._resting.is_set():
+            self._meter.count_drop("switched off")
+            self._rested_from = self._rested_from or frame
+            return True
+        if self._rested_from is not None:
+            first, self._rested_from = self._rested_from, None
+            gap = Gap(
+                self.lane_id, first.captured_at_s, frame.captured_at_s, first.stream_s, "detection was switched off"
+            )
+            self._meter.gaps += 1
+            self._conclude(self._pipeline.gap(gap))
+        return False
 
     def _take_answers(self) -> None:
         while self._answers:
@@ -390,6 +421,8 @@ class Lane:
             return (LaneState.OFFLINE, stream.why) if stream is not None and lost else (LaneState.CONNECTING, "")
         if stream.state == "offline" and (self._source.live or stream.attempts):
             return LaneState.OFFLINE, stream.why
+        if self._resting.is_set():
+            return LaneState.OFF, "detection is switched off"
         if self._model_trouble:
             return LaneState.DEGRADED, self._model_trouble
         if spool.waiting_events or spool.refused_events:

@@ -98,6 +98,19 @@ class Outbox:
                 known.setdefault(lane_id, Cursor(consumer, lane_id, base.done_seq))
         return [known[lane_id] for lane_id in sorted(known)]
 
+    def cursor(self, consumer: str, lane_id: str) -> Cursor:
+        """Return how far a registered consumer is in one lane, which needs not have events yet.
+
+        Raises:
+            ValueError: the consumer was never registered.
+        """
+        with self._store.reading(f"read a cursor of {consumer}") as connection:
+            row = self._row(connection, consumer, lane_id)
+            base = row if row is not None else self._row(connection, consumer, _BASE)
+        if base is None:
+            raise ValueError(f"{consumer} is not registered")
+        return Cursor(**row) if row is not None else Cursor(consumer, lane_id, base["done_seq"])
+
     def waiting(self, cursor: Cursor, kinds: Collection[str] | None, limit: int) -> tuple[list[StoredEvent], int]:
         """Return the next events of a cursor's lane, oldest first, and how far the look reached.
 
@@ -122,6 +135,12 @@ class Outbox:
         if len(found) == limit or newest is None:
             return found, found[-1].seq if found else cursor.done_seq
         return found, max([int(newest), *(one.seq for one in found)])
+
+    def latest_of_bills(self, lane_id: str, up_to_seq: int) -> int:
+        """Return the number of a lane's last event up to `up_to_seq` that belongs to a bill; 0 if there is none."""
+        mine = (events.c.lane_id == lane_id) & (events.c.seq <= up_to_seq) & (events.c.bill_id != "")
+        with self._store.reading("look back") as connection:
+            return int(connection.execute(select(func.coalesce(func.max(events.c.seq), 0)).where(mine)).scalar_one())
 
     def depth(self, consumer: str) -> int:
         """Return how many events lie beyond a consumer's cursors, wanted or not."""
@@ -219,9 +238,7 @@ class Outbox:
         values: dict[str, object] = {"attempts": letter.attempts + 1, "resend_at_s": None}
         values |= {"resent_at_s": self._clock.utc_s()} if error is None else {"error": error}
         with self._store.writing("settle a letter") as connection:
-            connection.execute(
-                update(dead_letters).where(dead_letters.c.letter_id == letter.letter_id).values(values)
-            )
+            connection.execute(update(dead_letters).where(dead_letters.c.letter_id == letter.letter_id).values(values))
 
     def settle(self, consumers: Sequence[str]) -> None:
         """Mark in the outbox what every one of `consumers` is done with."""
@@ -253,9 +270,7 @@ class Outbox:
         row = {name: getattr(cursor, name) for name in Cursor.__slots__}
         insert = self._store.insert_into(outbox_cursors).values(row)
         changes = {name: insert.excluded[name] for name in row if name not in ("consumer", "lane_id")}
-        connection.execute(
-            insert.on_conflict_do_update(index_elements=["consumer", "lane_id"], set_=changes)
-        )
+        connection.execute(insert.on_conflict_do_update(index_elements=["consumer", "lane_id"], set_=changes))
 
 
 def _letter(row: RowMapping) -> DeadLetter:
