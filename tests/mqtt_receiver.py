@@ -22,6 +22,8 @@ class Receiver:
         repeats: how often an event came again.
         asked: how often something was missing and was asked for.
         retained: latest payload by topic, of everything that is not an event.
+        connected: whether it ever was.
+        count: events seen, over all lanes.
     """
 
     def __init__(self, port: int, prefix: str = "traylane", name: str = "receiver") -> None:
@@ -29,6 +31,8 @@ class Receiver:
         self.till: dict[str, list[dict[str, Any]]] = defaultdict(list)
         self.repeats = self.asked = 0
         self.retained: dict[str, str] = {}
+        self.connected = False
+        self.count = 0
         self._prefix, self._seen = prefix, set[str]()
         self._last: dict[str, int] = {}
         self._asked_s: dict[str, float] = {}
@@ -44,6 +48,9 @@ class Receiver:
 
     def _on_connect(self, client: paho.Client, _: object, flags: paho.ConnectFlags, *__: object) -> None:
         client.subscribe(f"{self._prefix}/#", qos=1)
+        with self._changed:
+            self.connected = True
+            self._changed.notify_all()
         if not flags.session_present:
             # The broker does not know us any more: what it had for us is gone.
             with self._changed:
@@ -75,6 +82,7 @@ class Receiver:
         self._seen.add(event["event_id"])
         self._last[lane_id] = event["seq"]
         self.events[lane_id].append(event)
+        self.count += 1
 
     def _ask(self, client: paho.Client, lane_id: str, last: int) -> None:
         self._asked_s[lane_id] = time.monotonic()
