@@ -50,6 +50,7 @@ class Entry:
         locked: a person said what it is; no model changes it.
         off_s: stream seconds when its object was last seen before it was taken off.
         vanished: taken off although nobody was seen to carry its object away.
+        struck: a person took it off: its object does not bring it back.
     """
 
     line: LineItem
@@ -57,6 +58,12 @@ class Entry:
     locked: bool = False
     off_s: float | None = None
     vanished: bool = False
+    struck: bool = False
+
+    @property
+    def by_hand(self) -> bool:
+        """Whether a person added it: it has no object in the picture."""
+        return self.line.track_id == 0
 
 
 class Basket:
@@ -66,10 +73,11 @@ class Basket:
         lane_id: the lane.
         zone: name of the tray zone, for the decisions.
         bill: what the ledger starts from: a new bill of revision 0 without lines, or a restored one.
+        highest_line_no: that the bill ever had, if more than its lines tell.
     """
 
-    def __init__(self, lane_id: str, zone: str, bill: Bill) -> None:
-        self._lane_id, self._zone, self._bill = lane_id, zone, bill
+    def __init__(self, lane_id: str, zone: str, bill: Bill, highest_line_no: int = 0) -> None:
+        self._lane_id, self._zone, self._bill, self._highest = lane_id, zone, bill, highest_line_no
         self._entries: dict[int, Entry] = {line.line_no: Entry(line) for line in bill.lines}
         self._snapshot: Bill | None = None
 
@@ -90,6 +98,10 @@ class Basket:
     def entries(self) -> Iterable[Entry]:
         """All lines that ever were, in order of line number."""
         return self._entries.values()
+
+    def with_objects(self) -> list[Entry]:
+        """Return all lines that ever were and belong to something in the picture: not those added by hand."""
+        return [entry for entry in self._entries.values() if not entry.by_hand]
 
     def on_bill(self) -> list[Entry]:
         """Return the lines that are on the bill now."""
@@ -128,7 +140,7 @@ class Basket:
         self, dish: Dish, track_id: int, box: Box, confidence: float, at: Moment, reason: str, locked: bool = False
     ) -> Decision:
         """Write a new line of quantity one."""
-        line_no = len(self._entries) + 1 if not self._entries else max(self._entries) + 1
+        line_no = max([self._highest, *self._entries]) + 1
         line = LineItem(line_no, track_id, dish.name, 1, dish.price, at.stream_s, round(confidence, 6), box)
         self._entries[line_no] = Entry(line, locked=locked)
         return self._note_line(DecisionKind.LINE_ADD, line, dish, at, reason)

@@ -41,7 +41,7 @@ class Departures:
 
     def decide(self, basket: Basket, items: Items, at: Moment, now_s: float) -> list[Decision]:
         """Return what becomes of the lines whose objects are not here."""
-        lines = basket.on_bill()
+        lines = [entry for entry in basket.on_bill() if not entry.by_hand]
         still, moving = self._rest(lines, items, now_s)
         decisions: list[Decision] = []
         if not still:

@@ -22,14 +22,15 @@ class LaneState(enum.StrEnum):
     """What a lane is doing.
 
     `CONNECTING` no frame yet; `RUNNING` frames are decided; `DEGRADED` frames come but are not decided, or events
-    wait for the store; `OFFLINE` the camera is away and tried again; `STOPPED` on request, or the recording is over;
-    `FAILED` gave up.
+    wait for the store; `OFFLINE` the camera is away and tried again; `OFF` frames come and are left out on request;
+    `STOPPED` on request, or the recording is over; `FAILED` gave up.
     """
 
     CONNECTING = "connecting"
     RUNNING = "running"
     DEGRADED = "degraded"
     OFFLINE = "offline"
+    OFF = "off"
     STOPPED = "stopped"
     FAILED = "failed"
 

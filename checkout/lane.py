@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
+from checkout.correction import Correction, CorrectionRefused, Ticket, check_dish
 from checkout.health import LaneHealth, LaneState, Meter
 from checkout.menu import Menu
 from checkout.pipeline import LaneUpdate, Pipeline
@@ -105,6 +106,9 @@ class Lane:
         self._stored_bill: Bill | None = None
         self._after_index, self._after_s = -1, None  # type: int, float | None
         self._answers: deque[tuple[int, str]] = deque()
+        self._corrections: deque[Ticket] = deque()
+        self._resting = threading.Event()
+        self._rested_from: Frame | None = None
         self._teller = _Teller(self.lane_id)
         self._threads: list[threading.Thread] = []
 
@@ -173,6 +177,32 @@ class Lane:
                 f"the menu has no dish {dish!r}; answer with one of its names, or with nothing for no goods"
             )
         self._answers.append((track_id, dish))
+
+    def correct(self, correction: Correction) -> Ticket:
+        """Take a person's correction of the open bill to the lane's thread; the ticket tells what came of it.
+
+        Raises:
+            DataError: the menu has no such dish.
+            CorrectionRefused: the lane does not run.
+        """
+        check_dish(correction, self.menu)
+        if self._done.is_set() or self._stop.is_set() or not self._threads:
+            raise CorrectionRefused(f"lane {self.lane_id} does not run; start it to correct its open bill")
+        ticket = Ticket(correction)
+        self._corrections.append(ticket)
+        return ticket
+
+    @property
+    def deciding(self) -> bool:
+        """Whether frames are decided; False after `set_deciding(False)`."""
+        return not self._resting.is_set()
+
+    def set_deciding(self, on: bool) -> None:
+        """Let the lane decide frames, or leave them out: counted as dropped, and a gap in the stream to the bill."""
+        if on:
+            self._resting.clear()
+        else:
+            self._resting.set()
 
     def health(self) -> LaneHealth:
         """Return how the lane does at this moment."""
@@ -302,6 +332,8 @@ class Lane:
             # A recording waits for the store; a camera cannot.
             self._clock.wait(self._stop, _FULL_WAIT_S)
             self._outlet.flush()
+        if self._rests(frame):
+            return
         try:
             update = self._pipeline.step(frame)
         except InferenceError as err:
@@ -313,11 +345,37 @@ class Lane:
         self._model_trouble = ""
         self._conclude(update)
 
+    def _rests(self, frame: Frame) -> bool:
+        """Return whether the frame is left out on request; the first one after a rest is preceded by a gap."""
+        if self._resting.is_set():
+            self._meter.count_drop("switched off")
+            self._rested_from = self._rested_from or frame
+            return True
+        if self._rested_from is not None:
+            first, self._rested_from = self._rested_from, None
+            gap = Gap(
+                self.lane_id, first.captured_at_s, frame.captured_at_s, first.stream_s, "detection was switched off"
+            )
+            self._meter.gaps += 1
+            self._conclude(self._pipeline.gap(gap))
+        return False
+
     def _take_answers(self) -> None:
         while self._answers:
             update = self._pipeline.answer(*self._answers.popleft())
             if update.events:
                 self._conclude(update)
+        while self._corrections:
+            ticket = self._corrections.popleft()
+            if not ticket.claim():
+                continue
+            try:
+                update = self._pipeline.correct(ticket.correction)
+            except (CorrectionRefused, DataError) as err:
+                ticket.settle(None, (), err)
+                continue
+            self._conclude(update)
+            ticket.settle(update.bill, update.events)
 
     def _conclude(self, update: LaneUpdate) -> None:
         """Store what was decided, then show it: nobody sees a bill that a power cut could take back."""
@@ -363,6 +421,8 @@ class Lane:
             return (LaneState.OFFLINE, stream.why) if stream is not None and lost else (LaneState.CONNECTING, "")
         if stream.state == "offline" and (self._source.live or stream.attempts):
             return LaneState.OFFLINE, stream.why
+        if self._resting.is_set():
+            return LaneState.OFF, "detection is switched off"
         if self._model_trouble:
             return LaneState.DEGRADED, self._model_trouble
         if spool.waiting_events or spool.refused_events:

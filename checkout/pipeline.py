@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from checkout.basket import event_id_for
+from checkout.correction import Correction
 from checkout.evidence.journal import JournalledPolicy
 from checkout.policy import Policy
 from checkout.presence import FrameSize
@@ -159,6 +160,11 @@ class Pipeline:
         """Take a person's answer to a question: the dish, or "" for no goods. Without events it came too late."""
         utc_s = self._tracks.captured_at_s
         return self._without_frame(self._policy.answer(track_id, dish, self._stream_s, utc_s))
+
+    def correct(self, correction: Correction) -> LaneUpdate:
+        """Take a person's correction of the open bill. Raises CorrectionRefused and DataError: see `Policy.correct`."""
+        utc_s = self._tracks.captured_at_s if self._tracks.frame_index >= 0 else self._clock.utc_s()
+        return self._without_frame(self._policy.correct(correction, self._stream_s, utc_s))
 
     def _track(self, frame: Frame, detections: Detections) -> Tracks:
         size = (frame.width, frame.height)

@@ -14,8 +14,8 @@ The rules, in the order in which `Policy.decide` goes through them:
 3.  *Lines.* An item becomes a line when its posterior passes `commit_confidence`, or when it has stayed between
     `ask_confidence` and that for `commit_after_s`. The first line, or question, opens the bill. Each object is a line
     of its own: equal dishes never merge by class or by time.
-4.  *Revision.* A posterior that passes `commit_confidence` for another dish revises the line; a person's answer is
-    final.
+4.  *Revision.* A posterior that passes `commit_confidence` for another dish revises the line; a person's answer or
+    correction is final (`correction.py`): a line struck off by hand does not come back, one added by hand stays.
 5.  *Taken away or departed.* An item that has left is **taken away** (`line_remove`) if another line lies still in
     the zone: trays do not leave without their dishes. It is **departing** (no event) if all that is seen of the rest
     is moving too, and is taken off only if the rest then lies still for `stay_s` after all. It waits if nothing of
@@ -36,8 +36,10 @@ The rules, in the order in which `Policy.decide` goes through them:
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from checkout.basket import Basket, Entry, Moment, bill_id_for
+from checkout.correction import Correction, CorrectionRefused, correct, entry_for
 from checkout.departure import Departures
 from checkout.identity import BilledObjects, absent_line_near, distinct, moved_line
 from checkout.lines import is_unknown, question, second_thought, why_commit
@@ -202,6 +204,30 @@ class Policy:
             decisions.append(self._basket.revise(entry, article, track_id, 1.0, at, "answered", locked=True))
         return decisions
 
+    def correct(self, correction: Correction, stream_s: float, utc_s: float) -> list[Decision]:
+        """Take a person's correction of the open bill.
+
+        Raises:
+            CorrectionRefused: that bill is not open here, has no such line, or has changed meanwhile.
+            DataError: the menu has no such dish.
+        """
+        basket = self._basket
+        if basket is None or basket.bill.bill_id != correction.bill_id:
+            raise CorrectionRefused(f"bill {correction.bill_id} is not open on lane {self._lane_id} any more")
+        at = Moment(stream_s + self._offset_s, utc_s)
+        if self._restored_at is not None:
+            # No frame has told yet where the bill's own time line is: it went on with the clock.
+            at = Moment(basket.bill.opened_s + max(utc_s - basket.bill.opened_at_s, 0.0), utc_s)
+        entry = entry_for(basket, correction)
+        decisions = correct(basket, correction, self._menu, at)
+        if entry is not None:
+            self._departures.note_return(entry)
+            if entry.struck:
+                self._no_goods.add(entry.line.track_id)
+            else:
+                self._no_goods.discard(entry.line.track_id)
+        return decisions
+
     # --- 1: what is here -----------------------------------------------------------------------------------------
 
     def _is_goods(self, item: Item) -> bool:
@@ -227,8 +253,12 @@ class Policy:
 
     def _line_tracks(self) -> frozenset[int]:
         """Return the track ids of all lines on the bill."""
+        return frozenset(entry.line.track_id for entry in self._object_lines())
+
+    def _object_lines(self) -> list[Entry]:
+        """Return the lines on the bill whose objects are somewhere in the picture: not those added by hand."""
         lines = self._basket.on_bill() if self._basket is not None else ()
-        return frozenset(entry.line.track_id for entry in lines)
+        return [entry for entry in lines if not entry.by_hand]
 
     def _item_of(self, entry: Entry) -> Item | None:
         return self._items.get(entry.line.track_id)
@@ -244,9 +274,15 @@ class Policy:
             track = item.track
             entry = self._entry_of(track.track_id)
             if entry is None:
-                entry = absent_line_near(item, self._basket.entries, self._items, now_s, self._settings)
-                entry = entry or moved_line(item, self._basket.entries, self._items, now_s, self._settings)
+                entries = self._basket.with_objects()
+                entry = absent_line_near(item, entries, self._items, now_s, self._settings)
+                entry = entry or moved_line(item, entries, self._items, now_s, self._settings)
                 if entry is None:
+                    continue
+                if entry.struck:
+                    # The same object under a new track; a person said that it does not belong on the bill.
+                    entry.line = replace(entry.line, track_id=track.track_id, box=track.box)
+                    self._no_goods.add(track.track_id)
                     continue
                 if entry.on_bill:
                     self._presence.dismiss(entry.line.track_id)
@@ -329,7 +365,7 @@ class Policy:
 
     def _is_occupied(self, basket: Basket, now_s: float) -> bool:
         """Return whether the tray is still there: a line, something that may become one, or the only question."""
-        lines = basket.on_bill()
+        lines = self._object_lines()
         if any((item := self._item_of(entry)) is not None and item.here for entry in lines):
             return True
         patience_s = max(self._settings.ask_after_s, self._settings.commit_after_s)
@@ -348,7 +384,7 @@ class Policy:
             return []
         others = [item for item in self._here if self._line_of(item) is None]
         others = [item for item in others if not self._may_be_on_its_way_back(item, now_s)]
-        every = [(entry, self._item_of(entry)) for entry in self._basket.entries]
+        every = [(entry, self._item_of(entry)) for entry in self._basket.with_objects()]
         if not any(is_stranger(item, every, self._settings) for item in others):
             return []
         return self._finish(self._basket, at, self._later(clear), "zone clear")
@@ -356,7 +392,7 @@ class Policy:
     def _may_be_on_its_way_back(self, item: Item, now_s: float) -> bool:
         if self._basket is None or self._line_of(item) is not None:
             return False
-        lines = [(entry, self._item_of(entry)) for entry in self._basket.on_bill()]
+        lines = [(entry, self._item_of(entry)) for entry in self._object_lines()]
         return may_be_on_its_way_back(item, lines, now_s, self._settings)
 
     def _later(self, clear: Moment) -> Moment:
@@ -399,8 +435,7 @@ class Policy:
 
     def _missing(self) -> list[Entry]:
         """Return the lines whose objects are not here."""
-        lines = [] if self._basket is None else self._basket.on_bill()
-        return [entry for entry in lines if (item := self._item_of(entry)) is None or not item.here]
+        return [entry for entry in self._object_lines() if (item := self._item_of(entry)) is None or not item.here]
 
     def _strangers(self) -> list[Item]:
         """Return what is here and has no line."""
@@ -412,7 +447,7 @@ class Policy:
         if basket is None:
             return []
         decisions = self._adopt_moved(basket, at)
-        lines, gone = basket.on_bill(), self._missing()
+        lines, gone = self._object_lines(), self._missing()
         # Another tray may hold a dish like one of ours where ours was: what else lies there tells the two apart.
         is_other_tray = 2 * len(gone) > len(lines) and bool(self._strangers())
         if lines and (len(gone) == len(lines) or is_other_tray):

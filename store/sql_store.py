@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -87,6 +88,29 @@ class SqlStore:
                 self._upsert_checkpoint(connection, checkpoint)
         return new
 
+    def revise(self, bill_id: str, change: Callable[[Bill, int], tuple[Sequence[Event], Bill]]) -> Bill | None:
+        """Change a closed bill in one transaction that nobody else writes in.
+
+        Args:
+            bill_id: which bill.
+            change: gets the bill as it is and the highest line number it ever had; returns the events that say what
+                changes and the bill after them. What it raises undoes everything.
+
+        Returns:
+            The bill after the change; None if there is none of this id, or it is still open: that one is the lane's.
+        """
+        with self.writing(f"change bill {bill_id}") as connection:
+            head = connection.execute(select(bills).where(bills.c.bill_id == bill_id)).mappings().first()
+            if head is None or head["closed_s"] is None:
+                return None
+            bill = bill_from_rows(head, self._lines_of(connection, [bill_id])[bill_id])
+            journal = select(events.c.detail).where(events.c.bill_id == bill_id, events.c.detail.contains('"line_no"'))
+            numbers = [json.loads(row[0]).get("line_no", 0) for row in connection.execute(journal)]
+            told, after = change(bill, max([0, *(n for n in numbers if isinstance(n, int))]))
+            self._insert_events(connection, [{**event_row(e), "stored_at_s": self._clock.utc_s()} for e in told])
+            self._upsert_bill(connection, bill_row(after), line_rows(after))
+            return after
+
     def open_bill(self, lane_id: str) -> Bill | None:
         """Return the lane's latest bill that is not closed."""
         found = self.bills(lane_id, closed=False, limit=1)
@@ -138,6 +162,27 @@ class SqlStore:
     def close(self) -> None:
         """Let go of all connections."""
         self._engine.dispose()
+
+    @property
+    def insert_into(self) -> Callable[[Table], Any]:
+        """The engine's own `insert`, which knows ON CONFLICT; for the neighbours in this package."""
+        return self._insert_into
+
+    @contextmanager
+    def writing(self, doing: str) -> Iterator[Connection]:
+        """Give a connection in a transaction that nobody else writes in; for the neighbours in this package.
+
+        Raises:
+            StoreUnavailable: see `Store`.
+        """
+        with self._write_lock, told_as_store_error(self.shown_url, doing), writing(self._engine) as connection:
+            yield connection
+
+    @contextmanager
+    def reading(self, doing: str) -> Iterator[Connection]:
+        """Give a connection to read with; for the neighbours in this package. Raises StoreUnavailable."""
+        with self._reading(doing) as connection:
+            yield connection
 
     @contextmanager
     def _reading(self, doing: str) -> Iterator[Connection]:

@@ -21,6 +21,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from checkout.correction import Action, Correction
 from checkout.policy import Policy
 from checkout.presence import FrameSize
 from core.errors import FormatError
@@ -61,7 +62,16 @@ class Resized:
     new: FrameSize
 
 
-Entry = Looked | Gap | Answered | Resized | Bill
+@dataclass(frozen=True, slots=True)
+class Corrected:
+    """What `Policy.correct` was given."""
+
+    correction: Correction
+    stream_s: float
+    utc_s: float
+
+
+Entry = Looked | Gap | Answered | Corrected | Resized | Bill
 
 
 class JournalSink(Protocol):
@@ -132,6 +142,12 @@ class JournalledPolicy:
         self._note(Answered(track_id, dish, stream_s, utc_s))
         return self._policy.answer(track_id, dish, stream_s, utc_s)
 
+    def correct(self, correction: Correction, stream_s: float, utc_s: float) -> list[Decision]:
+        """Take a person's correction of the open bill. Raises what `Policy.correct` raises; then nothing is noted."""
+        decisions = self._policy.correct(correction, stream_s, utc_s)
+        self._note(Corrected(correction, stream_s, utc_s))
+        return decisions
+
     def _note(self, entry: Entry) -> None:
         if len(self._entries) >= MOST_FRAMES:
             self._whole = False
@@ -199,6 +215,10 @@ def _step(entry: Entry) -> dict[str, object]:
         return {"gap": [entry.lane_id, entry.from_s, entry.to_s, entry.stream_s, entry.reason]}
     if isinstance(entry, Answered):
         return {"answer": [entry.track_id, entry.dish, entry.stream_s, entry.utc_s]}
+    if isinstance(entry, Corrected):
+        one = entry.correction
+        said = [one.bill_id, str(one.action), one.line_no, one.dish, one.by, one.reason, one.revision]
+        return {"correct": [*said, entry.stream_s, entry.utc_s]}
     if isinstance(entry, Resized):
         return {"resize": [entry.old, entry.new]}
     lines = [
@@ -263,6 +283,9 @@ def _told(step: dict[str, Any]) -> Entry:
         return Gap(*given)
     if kind == "answer":
         return Answered(*given)
+    if kind == "correct":
+        bill_id, action, line_no, dish, by, reason, revision, stream_s, utc_s = given
+        return Corrected(Correction(bill_id, Action(action), line_no, dish, by, reason, revision), stream_s, utc_s)
     if kind == "resize":
         return Resized(*(tuple(size) for size in given))
     if kind != "bill":

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from checkout.basket import event_id_for
-from checkout.evidence.journal import Answered, Entry, Looked, Resized
+from checkout.evidence.journal import Answered, Corrected, Entry, Looked, Resized
 from checkout.evidence.packet import Packet, read_journal, read_packet
 from checkout.policy import Policy
 from checkout.settings import CheckoutSettings
@@ -71,6 +71,8 @@ def _tell(policy: Policy, entry: Entry) -> list[Decision]:
         return policy.gap(entry)
     if isinstance(entry, Answered):
         return policy.answer(entry.track_id, entry.dish, entry.stream_s, entry.utc_s)
+    if isinstance(entry, Corrected):
+        return policy.correct(entry.correction, entry.stream_s, entry.utc_s)
     if isinstance(entry, Resized):
         policy.resize(entry.old, entry.new)
     else:

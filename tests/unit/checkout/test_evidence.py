@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from checkout.correction import Action, Correction
 from checkout.evidence import journal
 from checkout.evidence.archive import ERASED, Archive
 from checkout.evidence.camera_roll import CameraRoll, ZoneMask
-from checkout.evidence.journal import Answered, JournalledPolicy, Looked, Resized, pack, unpack
+from checkout.evidence.journal import Answered, Corrected, JournalledPolicy, Looked, Resized, pack, unpack
 from checkout.evidence.keeper import EvidenceKeeper, encode_clip
 from checkout.evidence.packet import CLIP, JOURNAL, PACKET, Rules, read_packet
 from checkout.evidence.rerun import rerun
@@ -67,6 +68,8 @@ def tracks_of_frames(draw):
             Answered(3, "soup", 0.1, 7.0),
             Answered(4, "", 1.0, 2.0),
         ]
+        wrong = Correction("b", Action.REPLACE, 2, "soup", "ada", "it is soup", 7)
+        others += [Corrected(wrong, 1.5, 9.0), Corrected(replace(wrong, line_no=None, revision=None), 2.5, 9.5)]
         others += [Resized((640, 360), (320, 180)), make_bill("b", 3), make_bill("c", 4, closed_s=9.5)]
         made += draw(st.lists(st.sampled_from(others), max_size=2))
     return made
