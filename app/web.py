@@ -1,4 +1,4 @@
-"""The Flask application of one appliance: live page, MJPEG, server-sent events, health, metrics.
+"""The Flask application of one appliance: live page, MJPEG, the API (`app/api/`), health, metrics.
 
 Loopback only: there are no accounts yet, so a request that does not come for a loopback name is refused (this also
 stops DNS rebinding), and a changing request that another site's page sends is refused by its `Origin`.
@@ -6,43 +6,48 @@ stops DNS rebinding), and a changing request that another site's page sends is r
 
 from __future__ import annotations
 
-import json
-import time
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import numpy as np
 from flask import Flask, Response, jsonify, render_template, request
-from werkzeug.exceptions import HTTPException
 
+from app.api.problems import answer_errors, problem
+from app.api.routes import api_blueprint
+from app.api.services import make_services
 from app.screen import LaneScreen, Picture, encode_jpeg
 from app.site import Site
-from core.errors import ConfigError, StoreUnavailable, TraylaneError
+from app.viewers import Viewers, Watched
+from checkout.config import LoadedConfig
 
 BOUNDARY = "traylane-frame"
 PICTURE_WAIT_S = 1.0
-STATE_PERIOD_S = 0.2
-KEEP_ALIVE_S = 10.0
 NO_PICTURE = Picture(0, encode_jpeg(np.full((360, 640, 3), 14, np.uint8)), 0.0)
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 CONTENT_POLICY = "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'"
 
 
-def create_app(site: Site) -> Flask:
-    """Return the WSGI application that shows `site`; the caller starts and stops the site."""
+def create_app(site: Site, config: LoadedConfig | None = None) -> Flask:
+    """Return the WSGI application that shows `site`; the caller starts and stops the site.
+
+    Args:
+        site: its lanes, bills and pictures.
+        config: of the site; without it, what concerns the configuration file answers that there is none.
+    """
     app = Flask("app")
     app.json.sort_keys = False  # type: ignore[attr-defined]
+    services = make_services(site, config)
     _guard(app, site)
+    answer_errors(app)
     _pages(app, site)
-    _live(app, site)
-    _api(app, site)
-    _answers(app, site)
+    _live(app, site, services.viewers)
+    app.register_blueprint(api_blueprint(services))
     _health(app, site)
     return app
 
 
 def _guard(app: Flask, site: Site) -> None:
-    """Refuse foreign hosts and origins, add security headers, and answer errors in one JSON shape."""
+    """Refuse foreign hosts and origins, and add security headers."""
 
     @app.before_request
     def check_origin() -> Response | None:
@@ -61,23 +66,6 @@ def _guard(app: Flask, site: Site) -> None:
         response.headers.setdefault("Referrer-Policy", "no-referrer")
         return response
 
-    @app.errorhandler(HTTPException)
-    def http_problem(error: HTTPException) -> Response:
-        return problem(error.code or 500, error.name, error.description or error.name)
-
-    @app.errorhandler(TraylaneError)
-    def traylane_problem(error: TraylaneError) -> Response:
-        status = 503 if isinstance(error, StoreUnavailable) else 400 if isinstance(error, ConfigError) else 500
-        return problem(status, type(error).__name__, str(error))
-
-
-def problem(status: int, title: str, detail: str) -> Response:
-    """Return RFC 9457 problem details."""
-    response = jsonify({"type": "about:blank", "title": title, "status": status, "detail": detail})
-    response.status_code = status
-    response.content_type = "application/problem+json"
-    return response
-
 
 def _pages(app: Flask, site: Site) -> None:
     @app.get("/")
@@ -93,14 +81,17 @@ def _pages(app: Flask, site: Site) -> None:
         return render_template("bills.html", site_name=site.name, bills=bills, currency=site.currency, lane=lane_id)
 
 
-def _live(app: Flask, site: Site) -> None:
+def _live(app: Flask, site: Site, viewers: Viewers) -> None:
     @app.get("/lanes/<lane_id>/video.mjpg")
     def video(lane_id: str) -> Response:
         screen = site.screen(lane_id)
         if screen is None:
             return unknown_lane(lane_id, site)
-
-        response = Response(_picture_parts(site, screen), mimetype=f"multipart/x-mixed-replace; boundary={BOUNDARY}")
+        leave = viewers.admit()
+        if leave is None:
+            return problem(503, "Too many viewers", f"{viewers.limit} streams are open; close one or try again later")
+        parts = Watched(_picture_parts(site, screen), leave)
+        response = Response(parts, mimetype=f"multipart/x-mixed-replace; boundary={BOUNDARY}")
         response.headers["Cache-Control"] = "no-store"
         return response
 
@@ -113,12 +104,6 @@ def _live(app: Flask, site: Site) -> None:
         if picture is None:
             return problem(503, "No picture", f"lane {lane_id} has not seen a frame yet")
         return Response(picture.jpeg, mimetype="image/jpeg", headers={"Cache-Control": "no-store"})
-
-    @app.get("/api/v1/lanes/stream")
-    def stream() -> Response:
-        response = Response(_state_events(site), mimetype="text/event-stream")
-        response.headers["Cache-Control"] = "no-store"
-        return response
 
 
 def _picture_parts(site: Site, screen: LaneScreen) -> Iterator[bytes]:
@@ -141,63 +126,6 @@ def _part(picture: Picture) -> bytes:
         f"X-Captured-At: {picture.captured_at_s:.6f}\r\n\r\n"
     )
     return head.encode() + picture.jpeg + f"\r\n--{BOUNDARY}\r\n".encode()
-
-
-def _state_events(site: Site) -> Iterator[str]:
-    """Yield each lane's state when it changed, at most every `STATE_PERIOD_S`, and a comment to keep the line open."""
-    shown: dict[str, str] = {}
-    spoken_s = time.monotonic()
-    while not site.closing.is_set():
-        for lane_id in site.lane_ids:
-            state = json.dumps(site.state(lane_id))
-            if shown.get(lane_id) != state:
-                shown[lane_id] = state
-                spoken_s = time.monotonic()
-                yield f"event: lane\ndata: {state}\n\n"
-        if time.monotonic() - spoken_s > KEEP_ALIVE_S:
-            spoken_s = time.monotonic()
-            yield ": still here\n\n"
-        site.closing.wait(STATE_PERIOD_S)
-
-
-def _api(app: Flask, site: Site) -> None:
-    @app.get("/api/v1/lanes")
-    def lanes() -> Response:
-        return jsonify({"lanes": [site.state(lane_id) for lane_id in site.lane_ids]})
-
-    @app.get("/api/v1/lanes/<lane_id>")
-    def lane(lane_id: str) -> Response:
-        if lane_id not in site.lane_ids:
-            return unknown_lane(lane_id, site)
-        return jsonify(site.state(lane_id))
-
-    @app.get("/api/v1/bills")
-    def bills() -> Response:
-        try:
-            limit = int(request.args.get("limit", "50"))
-        except ValueError:
-            limit = 0
-        if not 1 <= limit <= 500:
-            return problem(400, "Bad limit", "limit must be a whole number from 1 to 500")
-        lane_id = request.args.get("lane")
-        if lane_id is not None and lane_id not in site.lane_ids:
-            return unknown_lane(lane_id, site)
-        return jsonify({"bills": site.bills(lane_id, limit)})
-
-
-def _answers(app: Flask, site: Site) -> None:
-    @app.post("/api/v1/lanes/<lane_id>/answers")
-    def answer(lane_id: str) -> Response:
-        if lane_id not in site.lane_ids:
-            return unknown_lane(lane_id, site)
-        body = request.get_json(silent=True)
-        if not isinstance(body, dict) or type(body.get("track_id")) is not int or not isinstance(body.get("dish"), str):
-            return problem(400, "Bad answer", 'send {"track_id": 7, "dish": "soup"}; an empty dish means: not a dish')
-        if body["dish"] and body["dish"] not in site.menu_titles:
-            return problem(422, "Unknown dish", f"{body['dish']!r} is not on the menu")
-        if not site.answer(lane_id, body["track_id"], body["dish"]):
-            return problem(409, "Nothing to answer", f"lane {lane_id} has no open question about {body['track_id']}")
-        return jsonify({"accepted": True})
 
 
 def unknown_lane(lane_id: str, site: Site) -> Response:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, RowMapping, func, select, update
+from sqlalchemy import Connection, RowMapping, exists, func, select, update
 
 from core.clock import Clock
 from store.api_tables import dead_letters, outbox_cursors
@@ -219,9 +219,7 @@ class Outbox:
         values: dict[str, object] = {"attempts": letter.attempts + 1, "resend_at_s": None}
         values |= {"resent_at_s": self._clock.utc_s()} if error is None else {"error": error}
         with self._store.writing("settle a letter") as connection:
-            connection.execute(
-                update(dead_letters).where(dead_letters.c.letter_id == letter.letter_id).values(values)
-            )
+            connection.execute(update(dead_letters).where(dead_letters.c.letter_id == letter.letter_id).values(values))
 
     def settle(self, consumers: Sequence[str]) -> None:
         """Mark in the outbox what every one of `consumers` is done with."""
@@ -231,10 +229,12 @@ class Outbox:
                 by_lane.setdefault(cursor.lane_id, []).append(cursor.done_seq)
         with self._store.writing("settle the outbox") as connection:
             for lane_id, done in by_lane.items():
-                settled = select(events.c.seq).where(events.c.lane_id == lane_id, events.c.seq <= min(done))
+                settled = exists().where(
+                    events.c.seq == outbox.c.event_seq, events.c.lane_id == lane_id, events.c.seq <= min(done)
+                )
                 connection.execute(
                     update(outbox)
-                    .where(outbox.c.published_at_s.is_(None), outbox.c.event_seq.in_(settled))
+                    .where(outbox.c.published_at_s.is_(None), settled)
                     .values(published_at_s=self._clock.utc_s())
                 )
 
@@ -253,9 +253,7 @@ class Outbox:
         row = {name: getattr(cursor, name) for name in Cursor.__slots__}
         insert = self._store.insert_into(outbox_cursors).values(row)
         changes = {name: insert.excluded[name] for name in row if name not in ("consumer", "lane_id")}
-        connection.execute(
-            insert.on_conflict_do_update(index_elements=["consumer", "lane_id"], set_=changes)
-        )
+        connection.execute(insert.on_conflict_do_update(index_elements=["consumer", "lane_id"], set_=changes))
 
 
 def _letter(row: RowMapping) -> DeadLetter:

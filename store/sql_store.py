@@ -158,6 +158,10 @@ class SqlStore:
             query = query.where(events.c.bill_id == bill_id)
         return [StoredEvent(row["seq"], event_from_row(row)) for row in self._read(query, "read events")]
 
+    def last_seq(self) -> int:
+        """Return the number of the newest event, 0 before there is one."""
+        return int(self._read(select(func.coalesce(func.max(events.c.seq), 0).label("seq")), "read the end")[0]["seq"])
+
     def checkpoint(self, lane_id: str, stream_key: str) -> Checkpoint | None:
         """Return the checkpoint of a lane on a stream."""
         mine = and_(checkpoints.c.lane_id == lane_id, checkpoints.c.stream_key == stream_key)

@@ -1,0 +1,31 @@
+"""Streams of server-sent events: who may watch, and what a client that comes back says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from app.api.operation import Call, Reply
+from app.api.problems import ApiProblem
+from app.viewers import Watched
+
+EVENT_STREAM = "text/event-stream"
+#: Tells nginx and friends not to hold pieces back.
+_HEADERS = (("X-Accel-Buffering", "no"),)
+
+
+def stream_reply(call: Call, begin: Callable[[], Iterator[str]]) -> Reply:
+    """Return a stream that counts as a viewer.
+
+    Raises:
+        ApiProblem: 503, too many watch already.
+    """
+    leave = call.services.viewers.admit()
+    if leave is None:
+        limit = call.services.viewers.limit
+        raise ApiProblem(503, "Too many viewers", f"{limit} streams are open; close one or try again later")
+    try:
+        pieces = begin()
+    except BaseException:
+        leave()
+        raise
+    return Reply(stream=Watched(iter(pieces), leave), media=EVENT_STREAM, headers=_HEADERS)
