@@ -21,8 +21,9 @@ from app.accounts.accounts import Accounts
 from app.accounts.audit import AuditBook, Values
 from app.accounts.person import Person, Via, nobody
 from app.accounts.proxy import is_address
+from app.api.problems import problem
 from app.permissions import Everyone, Need, need_of
-from app.problems import problem, refusal, wants_page
+from app.problems import refusal, wants_page
 from app.site import Site
 from checkout.web_settings import LOOPBACK, WebSettings
 from core.errors import StoreUnavailable

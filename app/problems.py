@@ -4,23 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from flask import Flask, Response, current_app, jsonify, render_template, request
+from flask import Flask, Response, current_app, render_template, request
 from werkzeug.exceptions import HTTPException
 
 from app.accounts.errors import AccountRefused
+from app.api.problems import ApiProblem, problem, status_of
 from app.site import Site
-from core.errors import ConfigError, StoreUnavailable, TraylaneError
-
-#: Our own errors that are not a fault of the program, and what HTTP calls them.
-_STATUS: dict[type[TraylaneError], int] = {StoreUnavailable: 503, ConfigError: 400, AccountRefused: 422}
-
-
-def problem(status: int, title: str, detail: str) -> Response:
-    """Return RFC 9457 problem details."""
-    response = jsonify({"type": "about:blank", "title": title, "status": status, "detail": detail})
-    response.status_code = status
-    response.content_type = "application/problem+json"
-    return response
+from core.errors import TraylaneError
 
 
 def refusal(status: int, title: str, detail: str) -> Response:
@@ -65,7 +55,13 @@ def answer_errors(app: Flask) -> None:
 
     @app.errorhandler(TraylaneError)
     def traylane_problem(error: TraylaneError) -> Response:
-        status = next((status for kind, status in _STATUS.items() if isinstance(error, kind)), 500)
-        if isinstance(error, AccountRefused) and error.code.startswith("no-"):
-            status = 404
+        status = status_of(error)
+        if isinstance(error, AccountRefused):
+            status = 404 if error.code.startswith("no-") else 422
         return refusal(status, type(error).__name__, str(error))
+
+    @app.errorhandler(ApiProblem)
+    def api_problem(error: ApiProblem) -> Response:
+        response = problem(error.status, error.title, error.detail, error.errors)
+        response.headers.extend(error.headers)
+        return response

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import datetime
+import functools
 import shutil
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from app.metrics import Instruments
 from app.screen import Draw, LaneScreen
+from checkout.correction import Correction, Ticket
 from checkout.health import LaneHealth, LaneState
 from checkout.lane import Lane
 from checkout.menu import Menu
@@ -92,9 +94,8 @@ class Site:
         self.currency = menu.currency
         self.menu_titles = {dish.name: dish.title for dish in menu.dishes.values()}
         self.closing = threading.Event()
-        self.store = store
-        self._clock, self._storage = clock, storage
-        self._instruments = Instruments(self.health, self._free_bytes)
+        self.store, self._clock, self._storage = store, clock, storage
+        self._instruments = Instruments(self.health, self.free_bytes)
         self._views = {lane.lane_id: self._view(lane, draw[lane.lane_id]) for lane in lanes}
 
     @property
@@ -122,6 +123,28 @@ class Site:
         """Return the pictures of a lane, None if there is no such lane."""
         view = self._views.get(lane_id)
         return view.screen if view is not None else None
+
+    def watch(self, listener: Callable[[str, LaneUpdate], None]) -> None:
+        """Call `listener` with the lane id and each update, in a thread of the lane, from now on."""
+        for lane_id, view in self._views.items():
+            view.lane.subscribe(functools.partial(listener, lane_id))
+
+    def correct(self, lane_id: str, correction: Correction) -> Ticket:
+        """Hand a person's correction of the open bill to the lane.
+
+        Raises:
+            DataError: the menu has no such dish.
+            CorrectionRefused: the lane does not run.
+        """
+        return self._views[lane_id].lane.correct(correction)
+
+    def note_correction(self, bill: Bill) -> None:
+        """Take note that a closed bill was corrected: it may be the one that is shown."""
+        view = self._views.get(bill.lane_id)
+        if view is not None:
+            with view.lock:
+                if view.last_bill is not None and view.last_bill.bill_id == bill.bill_id:
+                    view.last_bill = bill
 
     def answer(self, lane_id: str, track_id: int, dish: str) -> bool:
         """Hand a person's answer to the lane; return False if nothing was asked about this track.
@@ -178,8 +201,8 @@ class Site:
             "reconnects": health.reconnects,
             "bills_closed": health.bills,
             "items_in_zone": None if update is None else update.items_in_zone,
-            "bill": None if update is None or update.bill is None else self._shown_bill(update.bill),
-            "last_bill": None if last_bill is None else self._shown_bill(last_bill),
+            "bill": None if update is None or update.bill is None else self.shown_bill(update.bill),
+            "last_bill": None if last_bill is None else self.shown_bill(last_bill),
             "asks": [self._shown_question(question, update) for question in questions],
         }
 
@@ -189,7 +212,7 @@ class Site:
         Raises:
             StoreUnavailable: the store does not answer.
         """
-        return [self._shown_bill(bill) for bill in self.store.bills(lane_id, limit=limit)]
+        return [self.shown_bill(bill) for bill in self.store.bills(lane_id, limit=limit)]
 
     def _view(self, lane: Lane, draw: Draw) -> _LaneView:
         lane_id = lane.lane_id
@@ -205,12 +228,14 @@ class Site:
         captured_at_s = update.frame.captured_at_s if update.frame is not None else self._clock.utc_s()
         self._instruments.observe(lane_id, update, max(0.0, self._clock.utc_s() - age_s - captured_at_s))
 
-    def _free_bytes(self) -> int | None:
+    def free_bytes(self) -> int | None:
+        """Return the free space where the store is, None if that is not known."""
         if self._storage is None or not self._storage.exists():
             return None
         return shutil.disk_usage(self._storage).free
 
-    def _shown_bill(self, bill: Bill) -> dict[str, Any]:
+    def shown_bill(self, bill: Bill) -> dict[str, Any]:
+        """Return a bill as JSON-able values."""
         return {
             "bill_id": bill.bill_id,
             "lane_id": bill.lane_id,

@@ -12,6 +12,7 @@ from pydantic import Field, field_validator
 from checkout.evidence.settings import RecordSettings
 from checkout.settings import CheckoutSettings
 from checkout.web_settings import WebSettings
+from checkout.webhook_settings import WebhookSettings
 from checkout.zones import WHOLE_FRAME, ZoneSettings
 from core.errors import ConfigError
 from core.settings import Settings, load_settings
@@ -64,6 +65,17 @@ class ModelsSettings(Settings):
     )
 
 
+class ReplaySettings(Settings):
+    """Replays of recordings that are asked for over the pages."""
+
+    recordings: Path = Field(
+        default=Path("var/recordings"), description="Folder of the recordings that may be replayed"
+    )
+    results: Path = Field(default=Path("var/replays"), description="Folder of the results, one folder per replay")
+    waiting_jobs: int = Field(default=20, ge=1, le=1000, description="How many replays may wait")
+    timeout_s: float = Field(default=4 * 3600.0, gt=0, description="A replay that takes longer is stopped")
+
+
 class MenuFileSettings(Settings):
     """Which menu is served."""
 
@@ -110,8 +122,19 @@ class SiteConfig(Settings):
     web: WebSettings = Field(default=WebSettings(), description="Where the pages are served")
     models: ModelsSettings = Field(default=ModelsSettings(), description="Which models run")
     menu: MenuFileSettings = Field(default=MenuFileSettings(), description="Which menu is served")
+    replays: ReplaySettings = Field(default=ReplaySettings(), description="Replays that are asked for over the pages")
+    webhooks: tuple[WebhookSettings, ...] = Field(default=(), description="Programs that are told of events")
     lanes: dict[str, LaneConfig] = Field(min_length=1, description="The lanes, by id")
     record: RecordSettings = Field(default=RecordSettings(), description="What is kept of what the cameras saw")
+
+    @field_validator("webhooks")
+    @classmethod
+    def _each_once(cls, webhooks: tuple[WebhookSettings, ...]) -> tuple[WebhookSettings, ...]:
+        names = [hook.name for hook in webhooks]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"{', '.join(twice)}: more than one webhook of this name; its name is its memory")
+        return webhooks
 
     @field_validator("lanes")
     @classmethod

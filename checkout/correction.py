@@ -120,7 +120,7 @@ def correct(basket: Basket, correction: Correction, menu: Menu, at: Moment) -> l
         entry.struck, entry.vanished = True, False
     else:
         if not entry.on_bill:
-            dish = menu[was.dish] if was.dish in menu else article
+            dish = menu.dishes.get(was.dish, article)
             decisions.append(basket.bring_back(entry, dish, was.track_id, was.box, at, reason))
         entry.struck = False
         decisions.append(basket.revise(entry, article, was.track_id, 1.0, at, reason, locked=True))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import threading
 import time
 from typing import Protocol
@@ -74,3 +75,13 @@ class ManualClock:
         """Let `seconds` pass at once on this clock; return whether `event` is set."""
         self.advance(max(seconds, 0.0))
         return event.is_set()
+
+
+def utc_text(seconds: float) -> str:
+    """Return UTC epoch seconds as RFC 3339 text.
+
+    >>> utc_text(1_700_000_000.25)
+    '2023-11-14T22:13:20.250Z'
+    """
+    moment = datetime.datetime.fromtimestamp(seconds, datetime.UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

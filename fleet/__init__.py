@@ -1,5 +1,8 @@
-"""What leaves the appliance: events and states to an MQTT broker, fed from the store's journal.
+"""From the journal of one appliance to other programs: webhooks, and an MQTT broker; a hub goes the same road.
 
-Reading order: `settings.py`, `ledger.py` (bills as events tell them), `messages.py` (what is said, and where),
-`discovery.py` (Home Assistant), `mqtt.py` (who says it, in order and at least once). Never imports torch, flask or app.
+Reading order: `signing.py` (what a receiver checks), `addresses.py` (where we may connect), `delivery.py` (one
+request), `webhooks.py` (one receiver's loop over `store/outbox.py`), `publishers.py` (all of them, started and
+stopped); `ledger.py` (bills as events tell them), `messages.py` (what a broker is told), `discovery.py` (Home
+Assistant), `mqtt.py` (who says it, in order and at least once). It may import checkout, the store and core, and never
+torch, flask or app; the app imports it.
 """

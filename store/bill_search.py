@@ -21,6 +21,8 @@ class BillFilter:
     """Which bills are wanted; what is None does not matter.
 
     Attributes:
+        lane_id: of this lane.
+        lane_ids: of one of these lanes.
         from_s: opened at or after this moment, UTC epoch seconds.
         to_s: opened before this moment.
         dish: some line is this dish.
@@ -32,6 +34,7 @@ class BillFilter:
     """
 
     lane_id: str | None = None
+    lane_ids: frozenset[str] | None = None
     from_s: float | None = None
     to_s: float | None = None
     dish: str | None = None
@@ -146,6 +149,8 @@ def _conditions(wanted: BillFilter) -> list[ColumnElement[bool]]:
     found: list[ColumnElement[bool]] = []
     if wanted.lane_id is not None:
         found.append(bills.c.lane_id == wanted.lane_id)
+    if wanted.lane_ids is not None:
+        found.append(bills.c.lane_id.in_(sorted(wanted.lane_ids)))
     if wanted.from_s is not None:
         found.append(bills.c.opened_at_s >= wanted.from_s)
     if wanted.to_s is not None:

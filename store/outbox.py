@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, RowMapping, func, select, update
+from sqlalchemy import Connection, RowMapping, exists, func, select, update
 
 from core.clock import Clock
 from store.api_tables import dead_letters, outbox_cursors
@@ -248,10 +248,12 @@ class Outbox:
                 by_lane.setdefault(cursor.lane_id, []).append(cursor.done_seq)
         with self._store.writing("settle the outbox") as connection:
             for lane_id, done in by_lane.items():
-                settled = select(events.c.seq).where(events.c.lane_id == lane_id, events.c.seq <= min(done))
+                settled = exists().where(
+                    events.c.seq == outbox.c.event_seq, events.c.lane_id == lane_id, events.c.seq <= min(done)
+                )
                 connection.execute(
                     update(outbox)
-                    .where(outbox.c.published_at_s.is_(None), outbox.c.event_seq.in_(settled))
+                    .where(outbox.c.published_at_s.is_(None), settled)
                     .values(published_at_s=self._clock.utc_s())
                 )
 

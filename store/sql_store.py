@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -134,15 +134,26 @@ class SqlStore:
         return [bill_from_rows(head, lines[head["bill_id"]]) for head in heads]
 
     def events(
-        self, lane_id: str | None = None, after_seq: int = 0, limit: int = 1000, bill_id: str | None = None
+        self,
+        lane_id: str | None = None,
+        after_seq: int = 0,
+        limit: int = 1000,
+        bill_id: str | None = None,
+        lane_ids: Collection[str] | None = None,
     ) -> list[StoredEvent]:
-        """Return events with `seq > after_seq`, oldest first."""
+        """Return events with `seq > after_seq`, oldest first; see `Store.events`."""
         query = select(events).where(events.c.seq > after_seq).order_by(events.c.seq).limit(limit)
         if lane_id is not None:
             query = query.where(events.c.lane_id == lane_id)
         if bill_id is not None:
             query = query.where(events.c.bill_id == bill_id)
+        if lane_ids is not None:
+            query = query.where(events.c.lane_id.in_(sorted(lane_ids)))
         return [StoredEvent(row["seq"], event_from_row(row)) for row in self._read(query, "read events")]
+
+    def last_seq(self) -> int:
+        """Return the number of the newest event, 0 before there is one."""
+        return int(self._read(select(func.coalesce(func.max(events.c.seq), 0).label("seq")), "read the end")[0]["seq"])
 
     def checkpoint(self, lane_id: str, stream_key: str) -> Checkpoint | None:
         """Return the checkpoint of a lane on a stream."""

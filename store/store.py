@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -79,9 +79,22 @@ class Store(Protocol):
         ...
 
     def events(
-        self, lane_id: str | None = None, after_seq: int = 0, limit: int = 1000, bill_id: str | None = None
+        self,
+        lane_id: str | None = None,
+        after_seq: int = 0,
+        limit: int = 1000,
+        bill_id: str | None = None,
+        lane_ids: Collection[str] | None = None,
     ) -> list[StoredEvent]:
-        """Return events with `seq > after_seq`, oldest first."""
+        """Return events with `seq > after_seq`, oldest first.
+
+        Args:
+            lane_id: of this lane only.
+            after_seq: the last one that the reader has.
+            limit: at most this many.
+            bill_id: of this bill only.
+            lane_ids: of these lanes only.
+        """
         ...
 
     def checkpoint(self, lane_id: str, stream_key: str) -> Checkpoint | None:

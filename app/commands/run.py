@@ -25,12 +25,11 @@ if TYPE_CHECKING:
     from checkout.pipeline import LaneUpdate
     from checkout.web_settings import WebSettings
     from core.clock import Clock
+    from fleet.publishers import Publishers
+    from store.store import Store
 
 _LOG = logging.getLogger(__name__)
 
-THREADS = 24
-#: Give up a viewer's backlog beyond this, so that a slow viewer gets fresh pictures and not old ones.
-BACKLOG_BYTES = 256 * 1024
 STOP_S = 5.0
 _LOOK_S = 0.01
 
@@ -115,12 +114,14 @@ def serve(config: LoadedConfig, listener: socket.socket) -> None:
     clock = SystemClock()
     built = build_site(config, clock)
     server: BaseWSGIServer | None = None
+    publishers = _publishers(config, built.store, clock)
     try:
         site = _faces(config, built, clock)
         try:
             site.start()
             # The web framework is imported only now: the lanes find their cameras and decide meanwhile.
-            server = _server(site, config.site.web, listener)
+            server = _server(site, config, listener)
+            publishers.start()
             host, port = listener.getsockname()[:2]
             _LOG.info("%s: %d lane(s), page on http://%s:%d", site.name, len(site.lane_ids), host, port)
             _check_first_second(site)
@@ -131,36 +132,24 @@ def serve(config: LoadedConfig, listener: socket.socket) -> None:
             _LOG.info("stopping")
         finally:
             site.stop(STOP_S)
+            publishers.stop(STOP_S)
             if server is not None:
                 server.close()
     finally:
         built.close()
 
 
-def _server(site: Site, web: WebSettings, listener: socket.socket) -> BaseWSGIServer:
+def _server(site: Site, config: LoadedConfig, listener: socket.socket) -> BaseWSGIServer:
     """Return the web server of the pages, not running; where people must log in, there is one afterwards who can."""
-    import waitress
-
     from app.accounts.accounts import make_accounts
     from app.accounts.first_admin import announce_first_admin
+    from app.server import make_server
     from app.web import create_app
 
-    accounts = make_accounts(site.store.accounts(), web)
+    accounts = make_accounts(site.store.accounts(), config.site.web)
     if accounts.required:
         announce_first_admin(accounts, sys.stdout)
-
-    # A viewer that closes its page is no news.
-    logging.getLogger("waitress").setLevel(logging.WARNING)
-    return waitress.create_server(
-        create_app(site, accounts),
-        sockets=[listener],
-        threads=THREADS,
-        outbuf_high_watermark=BACKLOG_BYTES,
-        channel_timeout=60,
-        ident="traylane",
-        # `TrustedProxy` decides what a proxy's headers are worth.
-        clear_untrusted_proxy_headers=False,
-    )
+    return make_server(create_app(site, accounts, config), listener)
 
 
 def _check_first_second(site: Site) -> None:
@@ -179,6 +168,16 @@ def _check_first_second(site: Site) -> None:
         if any(lane.state is not LaneState.CONNECTING for lane in lanes):
             return
         site.closing.wait(_LOOK_S)
+
+
+def _publishers(config: LoadedConfig, store: Store, clock: Clock) -> Publishers:
+    """Return what tells other programs of events, not started."""
+    from fleet.publishers import Publishers
+    from store.sql_store import SqlStore
+
+    if not isinstance(store, SqlStore):
+        raise TypeError(f"publishers need a store in a database, not a {type(store).__name__}")
+    return Publishers(config.site, store, clock)
 
 
 def _faces(config: LoadedConfig, built: BuiltSite, clock: Clock) -> Site:

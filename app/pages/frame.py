@@ -9,10 +9,10 @@ from flask import Flask, Response, current_app, redirect, request
 
 from app.accounts.accounts import Accounts
 from app.accounts.person import Via
+from app.api.problems import problem
 from app.guard import current_person
 from app.languages import LANGUAGE_COOKIE, LANGUAGES, lazy_gettext, shown_language
 from app.permissions import Everyone, need_of
-from app.problems import problem
 from app.site import Site
 
 YEAR_S = 365 * 24 * 3600

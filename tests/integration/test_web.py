@@ -177,8 +177,8 @@ def test_page_names_the_site_and_its_lanes_safely(appliance):
         (lambda web: web.get("/api/v1/bills?limit=x"), 400, "1 to 500"),
         (lambda web: web.get("/api/v1/bills?lane=zz"), 404, "lane1"),
         (lambda web: web.get("/nope"), 404, "not found"),
-        (lambda web: web.post("/api/v1/lanes/lane1/answers", data="x"), 400, "track_id"),
-        (lambda web: web.post("/api/v1/lanes/lane1/answers", json={"track_id": True, "dish": ""}), 400, "track_id"),
+        (lambda web: web.post("/api/v1/lanes/lane1/answers", data="x"), 415, "application/json"),
+        (lambda web: web.post("/api/v1/lanes/lane1/answers", json={"track_id": True, "dish": ""}), 422, "track_id"),
         (lambda web: web.get("/", base_url="http://evil.example"), 403, "loopback"),
         (
             lambda web: web.post(
@@ -195,7 +195,7 @@ def test_mistakes_are_answered_with_problem_details(appliance, call, status, say
     response = call(appliance.web)
     assert response.status_code == status
     assert response.content_type == "application/problem+json"
-    assert set(response.get_json()) == {"type", "title", "status", "detail"}
+    assert set(response.get_json()) - {"errors"} == {"type", "title", "status", "detail"}
     assert says in response.get_json()["detail"]
 
 

@@ -1,0 +1,173 @@
+"""Models: what there is, what is promoted where, and how that changes."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from app.api.operation import Call, Operation, Reply
+from app.api.problems import ApiProblem, unknown
+from app.api.shapes import FieldError, Note, Shape
+from checkout.build import build_menu, build_registry
+from models.promotions import DEFAULT_CHANNEL, Entry
+from models.registry import Known, Registry
+
+_REF = r"^[a-z0-9][a-z0-9_.-]{0,99}@[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$"
+_CHANNEL = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
+
+
+class ModelShape(Shape):
+    """One model that can be named."""
+
+    model: str = Field(description="NAME@VERSION", examples=["traynet@1"])
+    origin: Literal["shipped", "registry"] = Field(description="Came with the program, or was imported")
+    labels: list[str] = Field(description="What it reports")
+    licence: str = Field(description="Of the weights")
+    weights_sha256: str = Field(description="Of the weights")
+    precisions: list[str] = Field(description="In which it runs")
+    channels: list[str] = Field(description="Where it is promoted")
+    scored: bool = Field(description="Whether it was evaluated: the gate wants that")
+
+
+class ModelList(Shape):
+    """All models."""
+
+    models: list[ModelShape] = Field(description="Shipped ones first")
+    channels: dict[str, str] = Field(description="What each channel runs")
+    follows: str = Field(description="What the configuration names; lanes follow promotions if it begins with @")
+
+
+class PromotionShape(Shape):
+    """One promotion or rollback."""
+
+    sequence: int = Field(description="Counts from 1")
+    at: str = Field(description="UTC, RFC 3339")
+    action: Literal["promote", "rollback"]
+    channel: str = Field(description="default, or a lane's id")
+    model: str = Field(description="What the channel runs from now on")
+    previous: str | None = Field(description="What it ran before")
+    gate: Literal["passed", "refused", "none"] = Field(description="The gate's verdict")
+    reasons: list[str] = Field(description="The gate's reasons")
+    forced: str = Field(description="Why the gate was overruled, or empty")
+    user: str = Field(description="Who did it, as the system knows them")
+
+
+class PromotionList(Shape):
+    """The history of promotions."""
+
+    promotions: list[PromotionShape] = Field(description="Latest first")
+
+
+class ModelPath(Shape):
+    """Which model."""
+
+    model: str = Field(pattern=_REF, description="NAME@VERSION", examples=["traynet@1"])
+
+
+class PromoteBody(Shape):
+    """Where a model shall run."""
+
+    channel: str = Field(default=DEFAULT_CHANNEL, pattern=_CHANNEL, description="default, or a lane's id")
+    force: Note = Field(default="", description="Overrule the gate: why; written down")
+
+
+class RollbackBody(Shape):
+    """Where the model before shall run again."""
+
+    channel: str = Field(default=DEFAULT_CHANNEL, pattern=_CHANNEL, description="default, or a lane's id")
+
+
+def _registry(call: Call) -> Registry:
+    return build_registry(call.services.known_config())
+
+
+def _shown(registry: Registry, known: Known, channels: dict[str, str]) -> ModelShape:
+    card = known.card
+    return ModelShape(
+        model=card.ref,
+        origin=known.origin,
+        labels=list(card.labels),
+        licence=card.licence,
+        weights_sha256=card.sha256,
+        precisions=[str(card.precision), *card.variants],
+        channels=[channel for channel, model in channels.items() if model == card.ref],
+        scored=registry.scores(card.ref) is not None,
+    )
+
+
+def _channels(registry: Registry) -> dict[str, str]:
+    return {channel: held.model for channel, held in sorted(registry.promotions.current().items())}
+
+
+def _models(call: Call) -> Reply:
+    registry = _registry(call)
+    channels = _channels(registry)
+    shown = [_shown(registry, known, channels) for known in registry.models()]
+    follows = call.services.known_config().site.models.detector.card
+    return Reply(ModelList(models=shown, channels=channels, follows=follows))
+
+
+def _model(call: Call) -> Reply:
+    registry = _registry(call)
+    return Reply(_shown(registry, registry.find(call.path_as(ModelPath).model), _channels(registry)))
+
+
+def _promotion(entry: Entry) -> PromotionShape:
+    told = entry.model_dump(exclude={"utc", "weights_sha256", "reasons"})
+    return PromotionShape(at=entry.utc, reasons=list(entry.reasons), **told)
+
+
+def _history(call: Call) -> Reply:
+    entries = _registry(call).promotions.history()
+    return Reply(PromotionList(promotions=[_promotion(entry) for entry in reversed(entries)]))
+
+
+def _promote(call: Call) -> Reply:
+    config, registry = call.services.known_config(), _registry(call)
+    ref, body = call.path_as(ModelPath).model, call.body_as(PromoteBody)
+    _check_channel(call, body.channel)
+    card = registry.load(registry.find(ref).card.ref)
+    # A lane could not start with it; this cannot be overruled.
+    build_menu(config).check_labels(card.labels, card.ref)
+    force = f"{body.force} ({call.by})" if body.force else ""
+    return Reply(_promotion(registry.promote(ref, body.channel, force=force)[0]))
+
+
+def _roll_back(call: Call) -> Reply:
+    channel = call.body_as(RollbackBody).channel
+    _check_channel(call, channel)
+    registry = _registry(call)
+    if registry.promotions.holder(channel) is None:
+        raise ApiProblem(409, "Nothing to roll back", f"nothing is promoted to channel {channel}")
+    return Reply(_promotion(registry.roll_back(channel)))
+
+
+def _check_channel(call: Call, channel: str) -> None:
+    known = [DEFAULT_CHANNEL, *call.services.known_config().site.lanes]
+    if channel not in known:
+        problem = unknown("channel", channel, known)
+        detail = [FieldError(pointer="#/channel", detail=problem.detail)]
+        raise ApiProblem(422, problem.title, problem.detail, detail)
+
+
+def operations() -> tuple[Operation, ...]:
+    """Return the operations of this file."""
+    return (
+        Operation("models_list", "GET", "/models", "All models", "models", _models, ModelList, tagged=True),
+        Operation(
+            "models_history", "GET", "/models/promotions", "What was promoted and rolled back", "models", _history,
+            PromotionList, tagged=True,
+        ),
+        Operation("models_get", "GET", "/models/{model}", "One model", "models", _model, ModelShape, path=ModelPath,
+                  tagged=True),
+        Operation(
+            "models_promote", "POST", "/models/{model}/promotion", "Let lanes run a model, if the gate agrees",
+            "models", _promote, PromotionShape, path=ModelPath, body=PromoteBody, once=True, problems=(409,),
+            more="Lanes whose configuration says `@current` take it at their next start.",
+        ),
+        Operation(
+            "models_roll_back", "POST", "/models/rollback", "Go back to the model before", "models", _roll_back,
+            PromotionShape, body=RollbackBody, once=True, problems=(404, 409),
+        ),
+    )  # fmt: skip

@@ -1,0 +1,185 @@
+"""The configuration: read, check, change, take back. Passwords are not in it: `${ENV}` names stay names."""
+
+from __future__ import annotations
+
+from pydantic import Field, JsonValue
+
+from app.api.dispatch import check_if_match
+from app.api.operation import Call, Operation, Reply
+from app.api.problems import ApiProblem, unknown
+from app.api.services import no_file
+from app.api.shapes import FieldError, Note, Shape, UtcTime
+from app.settings_file import Fault, SettingsChanged, SettingsFile, sha256_of_text, with_changes
+from core.clock import utc_text
+from core.errors import ConfigError
+
+_KEY = r"^[A-Za-z0-9_@-]+(\.[A-Za-z0-9_@-]+){0,11}$"
+_SHA256 = r"^[0-9a-f]{64}$"
+
+
+class SettingsShape(Shape):
+    """The configuration file."""
+
+    text: str = Field(description="The YAML text, as it is")
+    sha256: str = Field(description="Of the text")
+    in_force_sha256: str = Field(description="Of the text that the lanes were started with")
+    restart_needed: bool = Field(description="The file was changed since the start")
+
+
+class FaultShape(Shape):
+    """One thing that is wrong."""
+
+    line: int = Field(description="1-based; 0 for the whole file")
+    key: str = Field(description="Dotted key, or empty", examples=["lanes.lane1.detect.fps"])
+    message: str = Field(description="What is wrong and what to do")
+
+
+class Verdict(Shape):
+    """Whether lanes could be started with a text."""
+
+    valid: bool = Field(description="Nothing is wrong")
+    faults: list[FaultShape] = Field(description="In the order of the file")
+
+
+class SettingsText(Shape):
+    """A whole configuration."""
+
+    text: str = Field(max_length=512 * 1024, description="YAML", examples=["lanes: {lane1: {}}\n"])
+
+
+class Change(Shape):
+    """One value."""
+
+    key: str = Field(pattern=_KEY, description="Dotted key", examples=["lanes.lane1.zones.tray.polygon"])
+    value: JsonValue = Field(description="The new value; null takes the key out", examples=["0.2,0.2,0.8,0.2,0.8,0.9"])
+
+
+class Changes(Shape):
+    """Single values; comments and order of the file stay."""
+
+    changes: list[Change] = Field(min_length=1, max_length=50, description="In order")
+    reason: Note = Field(default="", description="Why, for the audit")
+
+
+class VersionShape(Shape):
+    """A text that the file had before."""
+
+    sha256: str = Field(description="Of the text")
+    replaced_at: UtcTime
+
+
+class VersionList(Shape):
+    """Texts that the file had before."""
+
+    versions: list[VersionShape] = Field(description="Latest first; the last 20 are kept")
+
+
+class RollbackBody(Shape):
+    """Which text shall be the file again."""
+
+    sha256: str = Field(pattern=_SHA256, description="Of a kept version")
+
+
+def _file(call: Call) -> SettingsFile:
+    if call.services.settings is None:
+        raise no_file()
+    return call.services.settings
+
+
+def _shown(call: Call, text: str) -> SettingsShape:
+    in_force, sha256 = call.services.known_config().sha256, sha256_of_text(text)
+    return SettingsShape(text=text, sha256=sha256, in_force_sha256=in_force, restart_needed=sha256 != in_force)
+
+
+def _settings(call: Call) -> Reply:
+    return Reply(_shown(call, _file(call).text()))
+
+
+def _check(call: Call) -> Reply:
+    faults = _file(call).faults(call.body_as(SettingsText).text)
+    told = [FaultShape(line=one.line, key=one.key, message=one.message) for one in faults]
+    return Reply(Verdict(valid=not told, faults=told))
+
+
+def _save(call: Call) -> Reply:
+    return _replace(call, _file(call).text(), call.body_as(SettingsText).text)
+
+
+def _change(call: Call) -> Reply:
+    before = _file(call).text()
+    changes = [(one.key, one.value) for one in call.body_as(Changes).changes]
+    try:
+        after = with_changes(before, changes)
+    except ConfigError as err:
+        raise ApiProblem(422, "Bad settings", str(err), [FieldError(pointer="#/changes", detail=str(err))]) from err
+    return _replace(call, before, after)
+
+
+def _roll_back(call: Call) -> Reply:
+    file, wanted = _file(call), call.body_as(RollbackBody).sha256
+    text = file.version_text(wanted)
+    if text is None:
+        raise unknown("version", wanted, [one.sha256 for one in file.versions()])
+    return _replace(call, file.text(), text)
+
+
+def _replace(call: Call, before: str, after: str) -> Reply:
+    """Save a text in the place of the one that the client saw.
+
+    Raises:
+        ApiProblem: 412 it has changed, 422 lanes could not be started with it.
+    """
+    file = _file(call)
+    check_if_match(call, _shown(call, before))
+    faults = file.faults(after)
+    if faults:
+        detail = "; ".join(_line(one) for one in faults[:3])
+        errors = [FieldError(pointer="#/text", detail=_line(one)) for one in faults]
+        raise ApiProblem(422, "Bad settings", f"lanes could not be started with this: {detail}", errors)
+    try:
+        file.save(after, sha256_of_text(before))
+    except SettingsChanged as err:
+        raise ApiProblem(412, "Changed meanwhile", str(err)) from err
+    return Reply(_shown(call, after))
+
+
+def _line(fault: Fault) -> str:
+    where = f"line {fault.line}: " if fault.line else ""
+    return f"{where}{fault.key + ': ' if fault.key else ''}{fault.message}"
+
+
+def _versions(call: Call) -> Reply:
+    found = _file(call).versions()
+    return Reply(
+        VersionList(
+            versions=[VersionShape(sha256=one.sha256, replaced_at=utc_text(one.replaced_at_s)) for one in found]
+        )
+    )
+
+
+def operations() -> tuple[Operation, ...]:
+    """Return the operations of this file."""
+    return (
+        Operation("settings_get", "GET", "/settings", "The configuration file", "settings", _settings, SettingsShape,
+                  tagged=True),
+        Operation(
+            "settings_check", "POST", "/settings/check", "Check a configuration without saving it", "settings", _check,
+            Verdict, body=SettingsText,
+        ),
+        Operation(
+            "settings_save", "PUT", "/settings", "Save a configuration", "settings", _save, SettingsShape,
+            body=SettingsText, if_match="must", tagged=True, more="It takes effect at the next start.",
+        ),
+        Operation(
+            "settings_change", "PATCH", "/settings", "Change single values", "settings", _change, SettingsShape,
+            body=Changes, if_match="must", tagged=True, more="Comments stay. It takes effect at the next start.",
+        ),
+        Operation(
+            "settings_versions", "GET", "/settings/versions", "Former texts", "settings", _versions, VersionList,
+            tagged=True,
+        ),
+        Operation(
+            "settings_roll_back", "POST", "/settings/rollback", "Take a former text again", "settings", _roll_back,
+            SettingsShape, body=RollbackBody, if_match="must", once=True, tagged=True, problems=(404,),
+        ),
+    )  # fmt: skip
