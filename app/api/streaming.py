@@ -29,7 +29,8 @@ def stream_reply(call: Call, begin: Callable[[], Iterator[str]]) -> Reply:
     except BaseException:
         leave()
         raise
-    return Reply(stream=Watched(_while_allowed(iter(pieces), stream_permit()), leave), media=EVENT_STREAM, headers=_HEADERS)
+    watched = Watched(_while_allowed(iter(pieces), stream_permit()), leave)
+    return Reply(stream=watched, media=EVENT_STREAM, headers=_HEADERS)
 
 
 def _while_allowed(pieces: Iterator[str], permit: Permit) -> Iterator[str]:
