@@ -19,7 +19,18 @@ from tests.accounts import TERMINAL, Browser, accounts_of, add_person, still_sit
 from tests.store_records import make_bill
 
 #: What stands for the parameters of routes: things of lane1.
-ARGUMENTS = {"lane_id": "lane1", "person_id": "", "token_id": "none", "filename": "base.css"}
+ARGUMENTS = {
+    "lane_id": "lane1",
+    "person_id": "",
+    "token_id": "none",
+    "filename": "base.css",
+    "bill_id": "mine",
+    "line_no": "1",
+    "dish": "soup",
+    "model": "traynet@1",
+    "replay_id": "none",
+    "letter_id": "1",
+}
 
 
 @dataclass
