@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import Field, field_validator
 
 from checkout.evidence.settings import RecordSettings
+from checkout.mqtt_settings import MqttSettings
 from checkout.settings import CheckoutSettings
 from checkout.web_settings import WebSettings
 from checkout.webhook_settings import WebhookSettings
@@ -123,6 +124,7 @@ class SiteConfig(Settings):
     models: ModelsSettings = Field(default=ModelsSettings(), description="Which models run")
     menu: MenuFileSettings = Field(default=MenuFileSettings(), description="Which menu is served")
     replays: ReplaySettings = Field(default=ReplaySettings(), description="Replays that are asked for over the pages")
+    mqtt: MqttSettings | None = Field(default=None, description="The broker for events and states; none if unset")
     webhooks: tuple[WebhookSettings, ...] = Field(default=(), description="Programs that are told of events")
     lanes: dict[str, LaneConfig] = Field(min_length=1, description="The lanes, by id")
     record: RecordSettings = Field(default=RecordSettings(), description="What is kept of what the cameras saw")

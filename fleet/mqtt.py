@@ -51,6 +51,8 @@ _POLL_S = 0.5
 #: Settled events are written down at most so often while more are on their way: a crash says as many again.
 _WRITE_S = 0.25
 _STATUS_S = 1.0
+#: How often the outbox is told what all consumers are done with.
+_PEERS_S = 5.0
 _FIRST_WAIT_S, _MOST_WAIT_S = 0.5, 30.0
 
 
@@ -149,9 +151,18 @@ class MqttPublisher:
         outbox: of the store.
         appliance: what it tells about.
         clock: both clocks.
+        peers: all consumers of this appliance: an event is settled when every one of them is done with it.
     """
 
-    def __init__(self, settings: MqttSettings, outbox: Outbox, appliance: Appliance, clock: Clock) -> None:
+    def __init__(
+        self,
+        settings: MqttSettings,
+        outbox: Outbox,
+        appliance: Appliance,
+        clock: Clock,
+        peers: Sequence[str] = (CONSUMER,),
+    ) -> None:
+        self._peers = tuple(peers)
         self._settings, self._outbox, self._appliance, self._clock = settings, outbox, appliance, clock
         self._topics = Topics(settings.topic_prefix)
         self._stop, self._news = threading.Event(), threading.Event()
@@ -218,7 +229,7 @@ class _Session:
         self._connected, self._lost = threading.Event(), threading.Event()
         self._why = ""
         self._shown: dict[str, str] = {}
-        self._polled_s = self._status_s = self._stats_s = self._write_s = float("-inf")
+        self._polled_s = self._status_s = self._stats_s = self._write_s = self._peers_s = float("-inf")
         self._client = self._make_client()
 
     def run(self) -> None:
@@ -326,6 +337,9 @@ class _Session:
         oldest_s = min(self._unacknowledged.values(), default=None)
         if oldest_s is not None and now_s - oldest_s > self._settings.timeout_s:
             raise ConnectionLost(f"no acknowledgement from the broker for {self._settings.timeout_s:g} s")
+        if now_s - self._peers_s >= _PEERS_S:
+            self._peers_s = now_s
+            self._outbox.settle(self._of._peers)
         if self._unacknowledged:
             self._lost.wait(_TICK_S / 10)
         else:

@@ -30,6 +30,7 @@ if [ "$purpose" = test ]; then
     need gstreamer1.0-plugins-good has_plugin libgstrtp.so
     need gstreamer1.0-plugins-bad has_plugin libgstvideoparsersbad.so
     need gstreamer1.0-plugins-ugly has_plugin libgstx264.so
+    need mosquitto bash -c 'command -v mosquitto || ls /usr/sbin/mosquitto'
     need postgresql bash -c 'ls /usr/lib/postgresql/*/bin/postgres'
 fi
 [ ${#missing[@]} -eq 0 ] && exit 0

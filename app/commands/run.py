@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from checkout.web_settings import WebSettings
     from core.clock import Clock
     from fleet.publishers import Publishers
-    from store.store import Store
 
 _LOG = logging.getLogger(__name__)
 
@@ -114,7 +113,7 @@ def serve(config: LoadedConfig, listener: socket.socket) -> None:
     clock = SystemClock()
     built = build_site(config, clock)
     server: BaseWSGIServer | None = None
-    publishers = _publishers(config, built.store, clock)
+    publishers = _publishers(config, built, clock)
     try:
         site = _faces(config, built, clock)
         try:
@@ -170,14 +169,14 @@ def _check_first_second(site: Site) -> None:
         site.closing.wait(_LOOK_S)
 
 
-def _publishers(config: LoadedConfig, store: Store, clock: Clock) -> Publishers:
+def _publishers(config: LoadedConfig, built: BuiltSite, clock: Clock) -> Publishers:
     """Return what tells other programs of events, not started."""
     from fleet.publishers import Publishers
     from store.sql_store import SqlStore
 
-    if not isinstance(store, SqlStore):
-        raise TypeError(f"publishers need a store in a database, not a {type(store).__name__}")
-    return Publishers(config.site, store, clock)
+    if not isinstance(built.store, SqlStore):
+        raise TypeError(f"publishers need a store in a database, not a {type(built.store).__name__}")
+    return Publishers(config.site, built.store, built.lanes, built.menu, clock)
 
 
 def _faces(config: LoadedConfig, built: BuiltSite, clock: Clock) -> Site:

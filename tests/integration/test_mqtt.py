@@ -17,6 +17,7 @@ from core.records import DecisionKind
 from fleet.mqtt import Appliance, MqttPublisher
 from store.engine import open_store
 from store.outbox import Outbox
+from tests.appliance import appliance, demo
 from tests.fakes import menu
 from tests.mosquitto import Broker, needs_broker
 from tests.mqtt_receiver import Receiver
@@ -235,6 +236,7 @@ from core.clock import SystemClock
 from fleet.mqtt import Appliance, MqttPublisher
 from store.engine import open_store
 from store.outbox import Outbox
+from tests.appliance import appliance, demo
 from tests.fakes import menu
 store = open_store("sqlite:///{tmp_path}/w.db")
 outbox = Outbox(store, SystemClock())
@@ -310,3 +312,11 @@ def test_no_broker_at_all_is_said_and_waited_for(publish, store, broker, receive
     store.append(bill_events("lane1", 2), [])
     broker.start()
     receiver.wait(lambda: len(receiver.events["lane1"]) == 12, 60, "the second bill, late")
+
+
+def test_a_running_appliance_tells_its_bills(broker, receiver, tmp_path):
+    with appliance(tmp_path, demo(mqtt={"host": "127.0.0.1", "port": broker.port})):
+        receiver.wait(lambda: any(one["type"] == "end" for one in receiver.events["lane1"]), 120, "a closed bill")
+        status = json.loads(receiver.retained["traylane/lane1/status"])
+        assert status["state"] == "running"
+    receiver.wait(lambda: receiver.retained["traylane/available"] == "offline", 10, "the goodbye")
