@@ -32,7 +32,7 @@ from tracker.settings import TrackerSettings
 from tracker.tracker import MultiObjectTracker
 
 LANES = ("lane1", "lane2")
-PASSWORD = "seven green hats"
+PASSWORD = "seven green hats"  # noqa: S105
 #: argon2id as in the product, at the least cost that the library takes.
 CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 TERMINAL = Person("", "test", frozenset(), frozenset(Action), None, via=Via.TERMINAL)
