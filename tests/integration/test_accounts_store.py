@@ -13,6 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from app.accounts.accounts import Accounts
 from app.accounts.audit import entry
 from app.accounts.errors import AccountRefused
+from app.accounts.passwords import Passwords
 from app.accounts.people import People
 from app.accounts.person import demo_person
 from app.permissions import Action, Role
@@ -35,8 +36,6 @@ def store(store_url: str) -> Iterator[SqlStore]:  # noqa: F811
 
 @pytest.fixture
 def accounts(store: SqlStore) -> Accounts:
-    from app.accounts.passwords import Passwords
-
     return make_accounts(store.accounts(), OPEN, Passwords(CHEAP))
 
 
@@ -141,8 +140,6 @@ def test_two_admins_cannot_take_each_others_role_at_the_same_moment(accounts):
 
 
 def test_the_first_admin_is_made_once_by_several_processes(store_url, store):  # noqa: F811
-    from app.accounts.passwords import Passwords
-
     made: list[str | None] = []
     start = threading.Barrier(3)
     stores = [open_store(store_url) for _ in range(3)]
