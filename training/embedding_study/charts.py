@@ -59,8 +59,8 @@ def cost_chart(outcome: Outcome) -> str:
             xscale="log", ylim=(-0.02, 1.02), xlabel="million multiply-adds of a photo", ylabel=_TITLES[outcome.by]
         )
         axes.legend(loc="lower center", bbox_to_anchor=(0.45, 1.0), ncols=3, fontsize=8.5, handletextpad=0.2)
-        figure.set_figheight(5.4)
-        axes.set_position((0.09, 0.1, 0.89, 0.68))
+        figure.set_figheight(5.2)
+        axes.set_position((0.09, 0.1, 0.89, 0.74))
         return themed_svg(figure, "Quality against cost")
 
 
@@ -98,8 +98,8 @@ def layers_chart(outcome: Outcome) -> str:
         )
         if lines:
             axes.legend(loc="lower center", bbox_to_anchor=(0.45, 1.0), ncols=3, fontsize=8.5)
-        figure.set_figheight(5.0)
-        axes.set_position((0.09, 0.11, 0.89, 0.67))
+        figure.set_figheight(5.2)
+        axes.set_position((0.09, 0.1, 0.89, 0.74))
         return themed_svg(figure, "Layers by depth")
 
 
