@@ -81,9 +81,8 @@ class Scores:
 
 def cosine_distances(queries: NDArray[np.floating], gallery: NDArray[np.floating]) -> Values:
     """Return (Q, G) cosine distances of (Q, D) and (G, D)."""
-    cosines = (_unit(queries) @ _unit(gallery).T).astype(np.float64)
-    distances: Values = np.round(np.clip(1 - cosines, 0.0, 2.0), _DECIMALS)
-    return distances
+    cosines: Values = (_unit(queries) @ _unit(gallery).T).astype(np.float64)
+    return np.asarray(np.round(np.clip(1 - cosines, 0.0, 2.0), _DECIMALS), dtype=np.float64)
 
 
 def answers(
@@ -185,7 +184,8 @@ def _auroc_by_query(distances: Values, own: Bools, other: Bools) -> Values:
         one = mine[:, k : k + 1]
         worse += (strangers < one).sum(axis=1) + 0.5 * (strangers == one).sum(axis=1)
     pairs = own.sum(axis=1) * other.sum(axis=1)
-    return np.divide(pairs - worse, pairs, out=np.full(len(worse), np.nan), where=pairs > 0)
+    shares: Values = np.divide(pairs - worse, pairs, out=np.full(len(worse), np.nan), where=pairs > 0)
+    return shares
 
 
 def _d_prime(same: Values, other: Values) -> float | None:
