@@ -70,7 +70,7 @@ def study(job: Job, tell: Tell) -> Outcome:
     with run_folder(job.out), exact(job.settings.threads):
         photos, parts = _read(job, tell)
         models = grid_models(job.settings.grid, job.backbones)
-        cards = [card_model(ref, job.settings.threads) for ref in job.cards]
+        cards: list[Describer] = [card_model(ref, job.settings.threads) for ref in job.cards]
         record = _record(job, photos, parts)
         write_record(job.out, record)
         described = [_describe(FeatureCache(job.cache), model, photos, tell) for model in (*models, *cards)]
