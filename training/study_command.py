@@ -8,17 +8,18 @@ from __future__ import annotations
 
 from typing import Any
 
+from training.embedding_study import command as embeddings
 from training.label_issues import command as labels
 from training.patches import command as patches
 
-STUDIES = (labels.add, patches.add)
+STUDIES = (labels.add, patches.add, embeddings.add)
 
 
 def add(subparsers: Any) -> None:
     """Add the verb and its sub-verbs to the command line."""
     parser = subparsers.add_parser(
         "study",
-        help="experiments that end in a report: what do patches earn, which labels are wrong?",
+        help="experiments that end in a report: what do patches earn, which labels are wrong, which embedding is best?",
         description="Experiments that end in figures with intervals and a report of plots and pictures.",
     )
     studies = parser.add_subparsers(title="studies", metavar="STUDY", required=True)
