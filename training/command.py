@@ -63,6 +63,8 @@ def run(args: argparse.Namespace) -> int:
     """
     if args.embedder:
         return embed_command.run(args, _show_shard, _show_embedder)
+    if args.hold_out:
+        raise ConfigError("--hold-out: for --embedder only")
     if args.edge:
         return edge_command.run(args, _show_roll, _show_round)
     if args.photos:

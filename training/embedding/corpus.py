@@ -35,9 +35,11 @@ class Plan:
         dishes: made-up dishes.
         packets: things that always look the same.
         views: crops of each of them.
-        lanes: lanes of LEARNT dishes to learn from.
+        every_dish: learn all dishes of the catalogue, as the shipped model does; else LEARNT ones alone, to see what an
+            embedder is worth for dishes that it never saw.
+        lanes: lanes to learn from.
         frames: looks at each of these.
-        catalogue: views of each LEARNT dish beside its lane crops.
+        catalogue: views of each of these dishes beside its lane crops.
         development_lanes: lanes of all dishes to choose by.
         development_frames: looks at each of these.
     """
@@ -45,6 +47,7 @@ class Plan:
     dishes: int = 480
     packets: int = 240
     views: int = 12
+    every_dish: bool = True
     lanes: int = 60
     frames: int = 30
     catalogue: int = 24
@@ -92,7 +95,7 @@ def render(
 def training_sets(plan: Plan, folder: Path) -> dict[str, CropSet]:
     """Return the rendered sets to learn from: "dishes", "things" and "lane" (with the catalogue's views in it)."""
     shards = _shards(plan)
-    lane = joined("lane", [load(folder / s.file) for s in shards if s.kind in ("lane", "catalogue")])
+    lane = joined("lane", [load(folder / s.file) for s in shards if s.kind.startswith(("lane", "catalogue"))])
     sets = {"lane": lane}
     for name, kind in (("dishes", "dish"), ("things", "thing")):
         parts = [load(folder / s.file) for s in shards if s.kind == kind]
@@ -115,9 +118,11 @@ def joined(name: str, parts: Sequence[CropSet]) -> CropSet:
 def _shards(plan: Plan) -> list[_Shard]:
     shards = [_Shard("dish", *span, plan.views) for span in _spans(0, plan.dishes, PART)]
     shards += [_Shard("thing", *span, plan.views) for span in _spans(0, plan.packets, PART)]
-    shards += [_Shard("lane", *span, plan.frames) for span in _spans(0, plan.lanes, LANE_PART)]
+    which = "-all" if plan.every_dish else ""
+    shards += [_Shard(f"lane{which}", *span, plan.frames) for span in _spans(0, plan.lanes, LANE_PART)]
     if plan.catalogue:
-        shards.append(_Shard("catalogue", 0, len(LEARNT), plan.catalogue))
+        dishes = len(DISH_NAMES if plan.every_dish else LEARNT)
+        shards += [_Shard(f"catalogue{which}", *span, plan.catalogue) for span in _spans(0, dishes, len(LEARNT))]
     shards += [
         _Shard("development", *span, plan.development_frames) for span in _spans(0, plan.development_lanes, LANE_PART)
     ]
@@ -136,10 +141,12 @@ def _draw(job: tuple[_Shard, Path]) -> None:
         crops = made_up_views(span, range(0), shard.views)
     elif shard.kind == "thing":
         crops = made_up_views(range(0), span, shard.views)
-    elif shard.kind == "catalogue":
-        crops = catalogue_views(LEARNT, shard.views)
-    elif shard.kind == "lane":
-        crops = lane_crops(TRAIN_SEEDS[shard.first : shard.last], shard.views, LEARNT)
+    elif shard.kind.startswith("catalogue"):
+        dishes = DISH_NAMES if shard.kind.endswith("-all") else LEARNT
+        crops = catalogue_views(dishes[shard.first : shard.last], shard.views)
+    elif shard.kind.startswith("lane"):
+        dishes = DISH_NAMES if shard.kind.endswith("-all") else LEARNT
+        crops = lane_crops(TRAIN_SEEDS[shard.first : shard.last], shard.views, dishes)
     else:
         crops = lane_crops(DEVELOPMENT_SEEDS[shard.first : shard.last], shard.views, DISH_NAMES, ("medium",))
     save(crops, folder / shard.file)

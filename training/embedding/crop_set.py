@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -107,12 +108,13 @@ def load(path: Path) -> CropSet:
         FormatError: it is missing or broken.
     """
     try:
-        with np.load(path) as arrays:
+        # A handle of our own: numpy leaves its own open when the file is broken.
+        with path.open("rb") as file, np.load(file) as arrays:
             part = {name: arrays[name] for name in arrays.files}
         shapes, pixels = part["shapes"], part["pixels"]
         ends = np.cumsum(shapes[:, 0].astype(np.int64) * shapes[:, 1] * 3)
         starts = np.concatenate([[0], ends[:-1]]) if len(ends) else ends
         crops = [pixels[a:b].reshape(h, w, 3) for a, b, (h, w) in zip(starts, ends, shapes, strict=True)]
         return CropSet(str(part["name"]), crops, part["classes"], tuple(part["names"].tolist()), part["groups"])
-    except (OSError, ValueError, KeyError) as err:
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as err:
         raise FormatError(str(path), "the crops are missing or broken; delete the file, it is rendered again") from err

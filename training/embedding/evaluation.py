@@ -76,7 +76,12 @@ def class_scores(gallery: Vectors, picked: Sequence[NDArray[np.integer]], asked:
 
 
 def auroc(known: NDArray[np.floating], unknown: NDArray[np.floating]) -> float:
-    """Return the share of (known, unknown) pairs in which the known one's score is higher; ties count half."""
+    """Return the share of (known, unknown) pairs in which the known one's score is higher; ties count half.
+
+    Without a pair there is nothing to tell: not a number.
+    """
+    if not len(known) or not len(unknown):
+        return float("nan")
     both = np.concatenate([known, unknown])
     order = np.unique(both, return_inverse=True)[1]
     counts = np.bincount(order)
@@ -121,6 +126,60 @@ def lane_figures(embed: Embed, lane: CropSet, turns: int = 8) -> dict[str, Estim
     return figures | _lane_part(gallery, means, labels[first], ids, "track")
 
 
+@dataclass(frozen=True, eq=False)
+class Cosines:
+    """What a gallery of one render per dish meets on the lane, crop by crop.
+
+    Attributes:
+        same: (N,) cosine with the right dish.
+        other: (N,) with the nearest wrong one.
+        unknown: (M,) of dishes that nobody taught with the nearest one.
+        temperature: t for which exp(cosine / t), over the taught dishes and `unknown_cosine`, fits the truth best.
+        unknown_cosine: u, the cosine at which a crop is as likely something unknown.
+    """
+
+    same: NDArray[np.float32]
+    other: NDArray[np.float32]
+    unknown: NDArray[np.float32]
+    temperature: float
+    unknown_cosine: float
+
+
+def lane_cosines(embed: Embed, lane: CropSet, turns: int = 8) -> Cosines:
+    """Return the cosines of lane crops with the gallery of TAUGHT dishes, and the softmax that fits them.
+
+    Temperature and the unknown's cosine are found dish by dish left out: in turn a third of the taught dishes counts as
+    unknown and is taken out of the gallery, so that no dish decides about itself.
+    """
+    gallery = [embed(turned(teaching_render(dish), turns)) for dish in TAUGHT]
+    vectors = embed(lane.crops)
+    labels = np.array([TAUGHT.index(name) if name in TAUGHT else -1 for name in lane.names])[lane.classes]
+    scores = np.stack([(vectors @ views.T).max(axis=1) for views in gallery], axis=1)
+    known = labels >= 0
+    mine, right = scores[known], labels[known]
+    at = np.arange(len(right))
+    others = mine.copy()
+    others[at, right] = -1.0
+    best = (np.inf, 0.05, 0.5)
+    for temperature in np.geomspace(0.02, 0.2, 24):
+        for unknown in np.linspace(0.2, 0.9, 36):
+            best = min(best, (_surprise(mine, right, float(temperature), float(unknown)), temperature, unknown))
+    return Cosines(mine[at, right], others.max(axis=1), scores[~known].max(axis=1), float(best[1]), float(best[2]))
+
+
+def _surprise(scores: NDArray[np.float32], right: NDArray[np.int64], temperature: float, unknown: float) -> float:
+    """Return the mean negative log likelihood where each third of the dishes in turn is unknown."""
+    total = 0.0
+    for fold in range(3):
+        taught = np.flatnonzero(np.arange(scores.shape[1]) % 3 != fold)
+        logits = np.column_stack([scores[:, taught], np.full(len(scores), unknown)]) / temperature
+        truth = np.searchsorted(taught, right)
+        truth = np.where(right % 3 != fold, truth, len(taught))
+        logits -= logits.max(axis=1, keepdims=True)
+        total += float((np.log(np.exp(logits).sum(axis=1)) - logits[np.arange(len(right)), truth]).mean())
+    return total / 3
+
+
 def _lane_part(
     gallery: Sequence[Vectors], vectors: Vectors, labels: NDArray[np.int64], groups: NDArray[np.int64], name: str
 ) -> dict[str, Estimate]:
@@ -140,6 +199,6 @@ def _lane_part(
     return found | {f"auroc_{name}": Estimate(auroc(best[known], best[~known]), float(low), float(high))}
 
 
-def quick_figures(figures: Mapping[str, Estimate]) -> dict[str, float]:
-    """Return the values alone, rounded, as a run's log keeps them."""
-    return {name: round(figure.value, 5) for name, figure in figures.items()}
+def quick_figures(figures: Mapping[str, Estimate]) -> dict[str, float | None]:
+    """Return the values alone, rounded, as a run's log keeps them; None for what could not be told."""
+    return {name: round(f.value, 5) if np.isfinite(f.value) else None for name, f in figures.items()}

@@ -18,7 +18,7 @@ from streams.synthetic.lane import SyntheticLane
 from streams.synthetic.presets import preset_named
 from streams.synthetic.script import TrayScript, write_script
 from training.embedding.crop_set import Crop, CropSet, crop_set
-from training.embedding.views import Thing, cut, lane_view, make_props, teaching_view
+from training.embedding.views import Thing, cut, lane_view, make_props, props_for, teaching_view
 
 LEARNT: tuple[str, ...] = DISH_NAMES[2::3]
 TAUGHT: tuple[str, ...] = tuple(name for name in DISH_NAMES if name not in LEARNT)
@@ -86,7 +86,7 @@ def teaching_render(dish: str, seed: int = 0) -> Crop:
 def catalogue_views(dishes: Sequence[str], views: int) -> CropSet:
     """Render dishes of the catalogue as `views.made_up_views` does those that are on no menu."""
     named = []
-    props = make_props(np.random.default_rng([24]))
+    props = props_for(np.random.default_rng([24]), views)
     for dish in dishes:
         rng = np.random.default_rng([23, DISH_NAMES.index(dish)])
         thing = _thing(dish)

@@ -18,14 +18,14 @@ from core.errors import ConfigError
 from training.embedding.augmentation import SHOP
 from training.embedding.corpus import Plan, development_lane, joined, render, training_sets
 from training.embedding.crop_set import CropSet
-from training.embedding.evaluation import Embed, few_photos, lane_figures, quick_figures
+from training.embedding.evaluation import Embed, Estimate, few_photos, lane_figures, quick_figures
 from training.embedding.photos import Shop, box_crops, is_shop, read_shop
 from training.embedding.sampler import Source
 from training.embedding.train import EmbedSettings, train
 from training.embedding.views import FAMILY
 
 #: Classes of each source in a batch.
-SHARES = {"dishes": 9, "things": 4, "lane": 3, "shop": 6, "boxes": 2}
+SHARES = {"dishes": 8, "things": 3, "lane": 5, "shop": 6, "boxes": 2}
 #: Every so many-th crop of the development lane is scored during a run.
 _EVERY = 3
 
@@ -61,8 +61,13 @@ def read_photos(paths: Sequence[Path], hold_out: bool = False) -> Photos:
         raise ConfigError(f"--photos: {shops[0]} and {shops[1]} are both classification sets; give one")
     shop = read_shop(shops[0]) if shops else None
     others = [box_crops(path)[0] for path in paths if path not in shops]
-    held = tuple(range(2, len(shop.learnt.names), 3)) if shop is not None and hold_out else ()
+    held = held_out_classes(shop) if shop is not None and hold_out else ()
     return Photos(shop, joined("boxes", others) if others else None, held)
+
+
+def held_out_classes(shop: Shop) -> tuple[int, ...]:
+    """Return the classes, every third, that a run with held-out classes does not learn."""
+    return tuple(range(2, len(shop.learnt.names), 3))
 
 
 def make_sources(plan: Plan, cache: Path, photos: Photos) -> list[Source]:
@@ -94,7 +99,7 @@ def make_embedder(
     lane = development_lane(plan, cache)
     some = lane.subset(np.arange(0, len(lane), _EVERY), lane.name)
 
-    def score(embed: Embed) -> dict[str, float]:
+    def score(embed: Embed) -> dict[str, float | None]:
         figures = lane_figures(embed, some)
         if photos.shop is not None:
             figures |= shop_figures(embed, photos.shop, photos.held_out, draws=5)
@@ -103,7 +108,7 @@ def make_embedder(
     return train(make_sources(plan, cache, photos), score, settings, out, init, resume, on_round)
 
 
-def shop_figures(embed: Embed, shop: Shop, held_out: Sequence[int] = (), draws: int = 20) -> dict[str, Any]:
+def shop_figures(embed: Embed, shop: Shop, held_out: Sequence[int] = (), draws: int = 20) -> dict[str, Estimate]:
     """Return what photos kept aside say; with `held_out` of these classes alone, which were not learnt."""
     learnt, aside, iconic = shop.learnt, shop.aside, shop.iconic
     if held_out:

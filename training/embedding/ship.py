@@ -24,12 +24,12 @@ from training.export import Origin, keep, onnx_session, within_tolerance, write_
 #: Bars of the shipped model.
 LARGEST_MB = 8.0
 NOTES = (
-    "Turns the crop of a dish into a unit vector; compare by cosine with photos of today's menu. Trunk: SqueezeNet 1.1, "
-    "ImageNet weights (BSD, github.com/forresti/SqueezeNet, laid out as by torchvision). Learnt from made-up dishes "
-    "and things, from 12 of the 36 dishes of the synthetic lane (the other 24 never), and from these photos: {photos}. "
-    "Weak at: dishes that differ in little but a word on a label or the amount of a sauce; a variety that one photo "
-    "does not show (an apple may be red or green: teach both); crops under 40 px; a dish that is mostly hidden; "
-    "telling from a single crop that something is on no menu (let a track's crops vote)."
+    "Turns the crop of a dish into a unit vector; compare it with photos of today's menu. Trunk: SqueezeNet 1.1, "
+    "ImageNet weights (BSD, github.com/forresti/SqueezeNet, as torchvision has them). Learnt from made-up dishes and "
+    "things, from {dishes} dishes of the synthetic lane, and from these photos, but for a fixed part kept aside: "
+    "{photos}. Weak at: dishes that differ in little but a word on a label or the amount of a sauce; a variety that "
+    "one photo does not show (an apple may be red or green: teach both); crops under 40 px; a dish that is mostly "
+    "hidden; telling from a single crop that something is on no menu (let a track's crops vote)."
 )
 
 
@@ -110,7 +110,10 @@ def ship(out: Path, card_path: Path, name: str, version: str, photos: Sequence[s
     except (OSError, IndexError) as err:
         raise ConfigError(f"{out}: no finished run ({err}); run `traylane train --embedder --out {out}` first") from err
     skipped = ("epoch", "step", "planned_steps", "spent_s", "loss_softmax", "loss_contrast")
-    scores: dict[str, Any] = {f"development_{key}": value for key, value in last.items() if key not in skipped}
+    scores: dict[str, Any] = {
+        f"development_{key}": value for key, value in last.items() if key not in skipped and value is not None
+    }
+    parts, told = run["data"]["train"], ", ".join(photos) or "none"
     origin = Origin(
         name,
         version,
@@ -119,11 +122,11 @@ def ship(out: Path, card_path: Path, name: str, version: str, photos: Sequence[s
         scores=scores,
         lineage=Lineage(
             run=sha256_of(out / "run.json"),
-            data_sha256={f"train {part['name']}": part["sha256"] for part in run["data"]["train"]},
+            data_sha256={f"train {part['name']}": part["sha256"] for part in parts},
             parent_sha256=run["init_sha256"],
             git=run["git"],
         ),
-        notes=NOTES.format(photos=", ".join(photos) or "none"),
+        notes=NOTES.format(dishes=sum(part["classes"] for part in parts if part["name"] == "lane"), photos=told),
     )
     spec = input_spec(run["parameters"]["ship_size"])
     return export_embedder(net_of(out / "best.pt"), spec, card_path, origin, crops)

@@ -58,7 +58,7 @@ class EmbedSettings:
     """
 
     seed: int = 1
-    steps: int = 1350
+    steps: int = 900
     views: int = 4
     size: int = 112
     ship_size: int = 128
@@ -74,7 +74,7 @@ class EmbedSettings:
     contrast: float = 1.0
     temperature: float = 0.1
     ema: float = 0.998
-    round_steps: int = 450
+    round_steps: int = 300
     threads: int = 1
 
     def __post_init__(self) -> None:
@@ -82,7 +82,7 @@ class EmbedSettings:
             raise ConfigError("steps, round_steps and threads must be 1 or more, views 2 or more, sizes 32 or more")
 
 
-Score = Callable[[Embed], Mapping[str, float]]
+Score = Callable[[Embed], Mapping[str, float | None]]
 
 
 def train(

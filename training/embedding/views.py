@@ -94,9 +94,14 @@ class Props:
     others: list[Sprite]
 
 
-def make_props(rng: np.random.Generator, grounds: int = 48, hands: int = 24) -> Props:
+def make_props(rng: np.random.Generator, grounds: int, hands: int) -> Props:
     """Draw grounds and hands."""
     return Props([_ground(rng) for _ in range(grounds)], [_hand(rng) for _ in range(hands)], [])
+
+
+def props_for(rng: np.random.Generator, views: int) -> Props:
+    """Draw grounds and hands enough for `views` views of each class; no more than 48 and 24."""
+    return make_props(rng, min(48, 4 * views), min(24, 2 * views))
 
 
 def lane_view(thing: Thing, rng: np.random.Generator, props: Props) -> Image:
@@ -170,7 +175,7 @@ def made_up_views(
     """
     things = [made_up_dish(number) for number in dishes] + [made_up_packet(number) for number in packets]
     named = []
-    props = make_props(np.random.default_rng([14]))
+    props = props_for(np.random.default_rng([14]), views)
     for done, (kind, number) in enumerate([*((0, n) for n in dishes), *((1, n) for n in packets)]):
         thing = things[done]
         rng = np.random.default_rng([13, kind, number])
