@@ -7,8 +7,8 @@
   (`--init`), in the same protocol.
 - Classes never seen: `--held-out` names a run of `traylane train --embedder --hold-out`; its weights are asked for the
   27 classes and the 24 dishes that this run left out, among each other.
-- Lane: 24 dishes taught from one clean render each, crops of fresh lanes (true boxes as loose as a detector's, hands
-  and covered dishes left in); the other 12 dishes are unknown. By crop, and by the mean of a dish's crops.
+- Lane: 24 dishes taught from one clean render each (`three_renders`: three), crops of fresh lanes (true boxes as loose
+  as a detector's, hands and covered dishes left in); the other 12 are unknown. By crop, and by the mean of a dish's.
 - Cosines of the same dish, the nearest other and of unknown ones: what a lane's probabilities are made from.
 - Milliseconds a crop, batch 1, one thread, with fitting; the median, and the CPU time, which other work disturbs less.
 
@@ -70,10 +70,13 @@ def main() -> None:
     embedder = OrtEmbedder(card, EmbedderSettings(device="cpu"))
     shop = read_shop(args.photos)
     lane = lane_crops(FRESH[: args.lanes], args.frames, presets=("medium",))
-    photos = {name: figure for name, figure in shop_figures(embedder.embed, shop).items()}
+    photos = shop_figures(embedder.embed, shop)
     lanes = lane_figures(embedder.embed, lane)
     rows = [*_rows("shop", photos), *_rows("lane", lanes), *cosine_rows(embedder.embed, lane)]
-    rows += _rows("imagenet_trunk", _trunk_figures(args.init, shop), marked=False)
+    trunk = trunk_embedder(args.init)
+    rows += _rows("imagenet_trunk", shop_figures(trunk, shop), marked=False)
+    rows += _rows("imagenet_trunk_never_seen_shop", shop_figures(trunk, shop, held_out_classes(shop)), marked=False)
+    rows += _rows("imagenet_trunk_lane", lane_figures(trunk, lane), marked=False)
     if args.held_out is not None:
         rows += held_out_rows(args.held_out, shop, lane)
     rows += speed_rows(embedder, lane.crops)
@@ -90,21 +93,27 @@ def held_out_rows(run: Path, shop: Shop, lane: CropSet) -> list[dict[str, Any]]:
     return [
         *_rows("never_seen_shop", shop_figures(embed, shop, classes), marked=False),
         *_rows("never_seen_lane", lane_figures(embed, lane), marked=False),
+        *_rows("never_seen_lane_three_renders", lane_figures(embed, lane, renders=3), marked=False),
+        *cosine_rows(embed, lane, "never_seen_"),
         row("never_seen_classes", len(classes), "classes"),
     ]
 
 
-def cosine_rows(embed: Embed, lane: CropSet) -> list[dict[str, Any]]:
+def cosine_rows(embed: Embed, lane: CropSet, prefix: str = "") -> list[dict[str, Any]]:
     """Return quartiles of the cosines that a gallery meets, and the temperature that fits them."""
     cosines = lane_cosines(embed, lane)
     rows = []
     for name, values in (("same", cosines.same), ("other", cosines.other), ("unknown", cosines.unknown)):
         for quantile in (0.05, 0.25, 0.5, 0.75, 0.95):
             rows.append(
-                row(f"cosine_{name}_q{round(100 * quantile):02d}", float(np.quantile(values, quantile)), "cosine")
+                row(
+                    f"{prefix}cosine_{name}_q{round(100 * quantile):02d}",
+                    float(np.quantile(values, quantile)),
+                    "cosine",
+                )
             )
-    rows.append(row("temperature", cosines.temperature, "cosine"))
-    rows.append(row("unknown_cosine", cosines.unknown_cosine, "cosine"))
+    rows.append(row(f"{prefix}temperature", cosines.temperature, "cosine"))
+    rows.append(row(f"{prefix}unknown_cosine", cosines.unknown_cosine, "cosine"))
     return rows
 
 
@@ -149,14 +158,14 @@ def _rows(prefix: str, figures: Mapping[str, Estimate], marked: bool = True) -> 
     return rows
 
 
-def _trunk_figures(init: Path, shop: Shop) -> dict[str, Estimate]:
-    """Return what ImageNet's features alone say: the mean over the last level, at 224 pixels."""
+def trunk_embedder(init: Path) -> Embed:
+    """Return ImageNet's features alone as an embedder: the last level, pooled, at 224 pixels."""
     net = EmbedderNet(EmbedderShape())
     load_trunk(net, init)
     net.map = nn.Identity()  # type: ignore[assignment]
     net.norm = nn.Identity()  # type: ignore[assignment]
     net.shape = EmbedderShape(early=False)
-    return shop_figures(embed_with(net, input_spec(224)), shop)
+    return embed_with(net, input_spec(224))
 
 
 if __name__ == "__main__":

@@ -107,15 +107,22 @@ def turned(crop: Crop, angles: int = 8) -> list[Crop]:
     return views
 
 
-def lane_figures(embed: Embed, lane: CropSet, turns: int = 8) -> dict[str, Estimate]:
+def lane_gallery(embed: Embed, turns: int = 8, renders: int = 1) -> list[Vectors]:
+    """Return the vectors of each TAUGHT dish's renders, each turned `turns` times."""
+    photos = [[view for k in range(renders) for view in turned(teaching_render(dish, k), turns)] for dish in TAUGHT]
+    return [embed(views) for views in photos]
+
+
+def lane_figures(embed: Embed, lane: CropSet, turns: int = 8, renders: int = 1) -> dict[str, Estimate]:
     """Return agreement and unknown AUROC of lane crops, by crop and by the mean of a dish's crops ("track").
 
     Args:
         embed: the embedder.
         lane: crops of all dishes of the catalogue.
         turns: views of each taught render in the gallery.
+        renders: taught of each dish.
     """
-    gallery = [embed(turned(teaching_render(dish), turns)) for dish in TAUGHT]
+    gallery = lane_gallery(embed, turns, renders)
     vectors, groups = embed(lane.crops), lane.groups
     labels = np.array([TAUGHT.index(name) if name in TAUGHT else -1 for name in lane.names])[lane.classes]
     figures = _lane_part(gallery, vectors, labels, groups, "crop")
@@ -151,7 +158,7 @@ def lane_cosines(embed: Embed, lane: CropSet, turns: int = 8) -> Cosines:
     Temperature and the unknown's cosine are found dish by dish left out: in turn a third of the taught dishes counts as
     unknown and is taken out of the gallery, so that no dish decides about itself.
     """
-    gallery = [embed(turned(teaching_render(dish), turns)) for dish in TAUGHT]
+    gallery = lane_gallery(embed, turns)
     vectors = embed(lane.crops)
     labels = np.array([TAUGHT.index(name) if name in TAUGHT else -1 for name in lane.names])[lane.classes]
     scores = np.stack([(vectors @ views.T).max(axis=1) for views in gallery], axis=1)
