@@ -60,13 +60,20 @@ def run(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
     return out
 
 
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory, run: Path, cache: Path) -> Path:
+    crops = development_lane(TINY_PLAN, cache).crops[:5]
+    return ship(run, tmp_path_factory.mktemp("cards") / "tiny@3.yaml", "tiny", "3", ["a shop"], crops)
+
+
 def test_rendering_repeats_and_goes_on_where_it_was(cache: Path, tmp_path: Path) -> None:
     told: list[tuple[int, int]] = []
     render(TINY_PLAN, cache, on_shard=lambda done, of: told.append((done, of)))
     assert told == []
-    render(TINY_PLAN, tmp_path)
-    for name, crops in training_sets(TINY_PLAN, cache).items():
-        assert crops.sha256 == training_sets(TINY_PLAN, tmp_path)[name].sha256
+    part = Plan(**{**TINY_PLAN.__dict__, "packets": 0, "catalogue": 0})
+    render(part, tmp_path)
+    for name, crops in training_sets(part, tmp_path).items():
+        assert crops.sha256 == training_sets(part, cache)[name].sha256
     assert set(training_sets(TINY_PLAN, cache)["lane"].names) <= set(LEARNT)
 
 
@@ -117,10 +124,9 @@ def test_the_record_of_a_run_says_what_it_was_made_of(run: Path, cache: Path) ->
     assert record["torch"] == torch.__version__
 
 
-def test_the_card_that_ships_computes_what_the_net_does(run: Path, cache: Path, tmp_path: Path) -> None:
+def test_the_card_that_ships_computes_what_the_net_does(run: Path, cache: Path, weights: Path) -> None:
     crops = development_lane(TINY_PLAN, cache).crops[:5]
-    weights = ship(run, tmp_path / "tiny@3.yaml", "tiny", "3", ["a shop"], crops)
-    card = load_card(str(tmp_path / "tiny@3.yaml"))
+    card = load_card(str(weights.with_suffix(".yaml")))
     assert (card.task, card.dimensions, card.sha256) == ("embed", 16, sha256_of(weights))
     assert card.lineage is not None
     assert card.lineage.run == sha256_of(run / "run.json")
@@ -132,8 +138,7 @@ def test_the_card_that_ships_computes_what_the_net_does(run: Path, cache: Path, 
     assert np.abs(product.embed(render_of) - lab(render_of)).max() <= 1e-3
 
 
-def test_an_export_that_computes_something_else_is_refused(run: Path, tmp_path: Path) -> None:
-    weights = ship(run, tmp_path / "tiny@3.yaml", "tiny", "3", [], [])
+def test_an_export_that_computes_something_else_is_refused(run: Path, weights: Path) -> None:
     net = net_of(run / "best.pt")
     with torch.no_grad():
         net.map.weight[0] += 1.0
@@ -157,6 +162,20 @@ def parsed(*words: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     command.add(parser.add_subparsers())
     return parser.parse_args(["train", *words])
+
+
+def test_the_verb_trains_and_ships(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("training.embedding.corpus.Plan", lambda every_dish: TINY_PLAN)  # the verb's plan takes minutes
+    card = tmp_path / "cards" / "mine@2.yaml"
+    words = ["--steps", "2", "--round-steps", "2", "--cache", str(cache), "--export", str(card)]
+    args = parsed("--embedder", "--out", str(tmp_path / "out"), *words)
+    assert args.run(args) == 0
+    told = capsys.readouterr().out
+    assert "step 2/2" in told
+    assert f"{card.with_suffix('.onnx')} (" in told
+    assert OrtEmbedder(load_card(str(card)), EmbedderSettings(device="cpu")).name == "mine@2"
 
 
 @pytest.mark.parametrize(
