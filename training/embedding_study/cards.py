@@ -6,18 +6,13 @@ races choose among the others, and the card is held against their choice on the 
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
-from typing import Any
 
-from core.errors import ModelError, ModelMismatch
+from core.errors import ModelMismatch
 from models.card import load_card
-from models.embedder import Embedder
+from models.ort_embedder import OrtEmbedder
 from models.settings import EmbedderSettings
 from training.embedding_study.describers import EmbedderDescriber
-
-#: What runs cards of task embed.
-_RUNS_CARDS = "models.ort_embedder"
 
 
 def card_model(ref: str, threads: int) -> EmbedderDescriber:
@@ -26,16 +21,9 @@ def card_model(ref: str, threads: int) -> EmbedderDescriber:
     Raises:
         ModelNotFound: no such card.
         ModelMismatch: it is no embedder, or its file is broken.
-        ModelError: this installation cannot run embedders.
     """
     card = load_card(ref)
-    if getattr(card, "task", "") != "embed":
-        raise ModelMismatch(f"{ref}: no embedder (task {card.task}); give a card of task embed, such as dish-embed@1")
-    try:
-        runs: Any = importlib.import_module(_RUNS_CARDS)
-    except ModuleNotFoundError as err:
-        raise ModelError(f"{ref}: this installation has no {_RUNS_CARDS}, which runs embedders; update it") from err
-    embedder: Embedder = runs.OrtEmbedder(card, EmbedderSettings(card=ref, device="cpu", threads=threads))
+    embedder = OrtEmbedder(card, EmbedderSettings(card=ref, device="cpu", threads=threads))
     return EmbedderDescriber(embedder, card.sha256, onnx_macs(Path(card.file)))
 
 

@@ -195,7 +195,7 @@ class EmbedderDescriber:
     def __init__(self, embedder: Embedder, weights: str, macs: int) -> None:
         self._embedder, self.macs, self.left_out = embedder, macs, 0
         self.name, self.origin = embedder.name, f"card (sha256 {weights[:16]})"
-        self.settings = (Setting(self.name, "embedding", FLAT, True, embedder.dimensions),)
+        self.settings: tuple[Setting, ...] = (Setting(self.name, "embedding", FLAT, True, embedder.dimensions),)
         self.key = key_of(name=self.name, weights=weights)
 
     def describe(self, pixels: Pixels) -> Vectors:
