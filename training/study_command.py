@@ -9,9 +9,11 @@ from __future__ import annotations
 from typing import Any
 
 from training.label_issues import command as labels
+from training.learning_curve import command as curve
 from training.patches import command as patches
+from training.shootout import command as shootout
 
-STUDIES = (labels.add, patches.add)
+STUDIES = (labels.add, patches.add, shootout.add, curve.add)
 
 
 def add(subparsers: Any) -> None:
