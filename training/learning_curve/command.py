@@ -38,9 +38,9 @@ def add(studies: Any) -> None:
         "curve",
         help="what do more pictures earn, and how many does a pretrained start save?",
         description="Learn from 1/8, 1/4, 1/2 and all training pictures, pretrained and from scratch, each with "
-        "several seeds, and score on a fixed test part. Classification: photos sorted into folders, or the GroceryStore "
-        "layout. Detection: COCO, Pascal VOC or YOLO. DIR gets report.html, points.csv, scores.json and run.json; run "
-        "again to go on after a stop.",
+        "several seeds, and score on a fixed test part. Classification: photos sorted into folders, or the "
+        "GroceryStore layout. Detection: COCO, Pascal VOC or YOLO. DIR gets report.html, points.csv, scores.json and "
+        "run.json; run again to go on after a stop.",
     )
     parser.add_argument("--data", type=Path, required=True, metavar="PATH", help="the set")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the study")

@@ -25,7 +25,8 @@ def add(studies: Any) -> None:
         help="which backbone, how deep to fine-tune it, on which schedule?",
         description="Train every net shallow (a new head), deep (all layers) and from scratch, at constant and "
         "cyclical rates, and compare accuracy, training time and speed. Classes are folders of photos, or the "
-        "GroceryStore layout. DIR gets report.html, cells.csv, scores.json and run.json; run again to go on after a stop.",
+        "GroceryStore layout. DIR gets report.html, cells.csv, scores.json and run.json; run again to go on after a "
+        "stop.",
     )
     parser.add_argument("--data", type=Path, required=True, metavar="PATH", help="photos, sorted into classes")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the study")
