@@ -139,7 +139,9 @@ def _read_lists(root: Path) -> list[_Listed]:
                 raise FormatError(str(source), f"class number {ids[0]} is not in {CLASSES_FILE}; add it there", number)
             label, number_of_coarse = fine[ids[0]]
             if number_of_coarse != ids[1]:
-                text = f"{label!r} has coarse number {ids[1]} here but {number_of_coarse} in {CLASSES_FILE}; correct one"
+                text = (
+                    f"{label!r} has coarse number {ids[1]} here but {number_of_coarse} in {CLASSES_FILE}; correct one"
+                )
                 raise FormatError(str(source), text, number)
             image = root / parts[0].lstrip("/")
             if root.resolve() not in image.resolve().parents:
