@@ -17,6 +17,7 @@ from bench.shootout import SET, figures
 from training.classify.settings import PhotoSettings, RecipeSettings
 from training.learning_curve.run import Job, learning_curve
 from training.learning_curve.settings import CurveSettings
+from training.learning_curve.wording import scratch_learnt_nothing
 
 
 def main() -> None:
@@ -50,6 +51,7 @@ def main() -> None:
         rows.append(row(f"fewer_photos_for_equal_{name}_low", saved.low, "times"))
         rows.append(row(f"fewer_photos_for_equal_{name}_high", saved.high, "times"))
         rows.append(row(f"fewer_photos_for_equal_{name}_is_a_lower_bound", int(saved.at_least), "0 or 1"))
+    rows.append(row("scratch_learnt_nothing_in_this_budget", int(scratch_learnt_nothing(outcome)), "0 or 1"))
     rows.append(row("test_photos", outcome.points.test_pictures, "photos"))
     rows.append(row("train_cpu_s", sum(one.train_cpu_s for one in outcome.points.points), "s"))
     write_results("learning_curve", rows)

@@ -20,7 +20,7 @@ def add(subparsers: Any) -> None:
     """Add the verb and its sub-verbs to the command line."""
     parser = subparsers.add_parser(
         "study",
-        help="experiments that end in a report: which net and schedule, what more pictures earn, which labels are wrong",
+        help="experiments that end in a report: which net, what more pictures earn, which labels are wrong?",
         description="Experiments that end in figures with intervals and a report of plots and pictures.",
     )
     studies = parser.add_subparsers(title="studies", metavar="STUDY", required=True)

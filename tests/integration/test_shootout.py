@@ -50,7 +50,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, words: list[str]) -> Path
 
 
 def table(out: Path) -> list[dict[str, str]]:
-    return list(csv.DictReader((out / "cells.csv").open(encoding="utf-8")))
+    return list(csv.DictReader((out / "cells.csv").read_text(encoding="utf-8").splitlines()))
 
 
 def test_every_cell_and_seed_is_told(finished: Path) -> None:

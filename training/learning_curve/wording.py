@@ -44,14 +44,29 @@ def _starts(outcome: Outcome) -> list[str]:
     return [f"Real weights win with {sizes} pictures; {ends}."]
 
 
+def scratch_learnt_nothing(outcome: Outcome) -> bool:
+    """Return whether the scratch curve does not rise, or ends where knowing nothing is: what it reaches is no mark."""
+    scratch = outcome.curve("scratch")
+    if scratch is None:
+        return False
+    first, last = scratch.means[0], scratch.means[-1]
+    at_chance = outcome.points.chance is not None and last.low is not None and last.low <= outcome.points.chance
+    return at_chance or (last.value or 0.0) <= (first.value or 0.0)
+
+
 def _saving(outcome: Outcome) -> list[str]:
     told = []
+    if outcome.savings and scratch_learnt_nothing(outcome):
+        told.append(
+            "The scratch start learnt next to nothing in this budget, whatever its pictures: what follows of savings "
+            "holds for this budget alone. Raise --steps before you quote it."
+        )
     for name, one in outcome.savings.items():
         if one.factor is None:
             told.append(f"{TITLES[name]}: the pretrained start does not reach what scratch has with all pictures.")
             continue
-        band = ""
-        if one.low is not None and one.high is not None:
+        band = ": the smallest set does already" if one.at_least else ""
+        if not one.at_least and one.low is not None and one.high is not None:
             band = f" (95 %: {one.low:.1f} to {one.high:.1f})"
         told.append(
             f"For the {TITLES[name]} that scratch reaches with all pictures, the pretrained start needs "
