@@ -18,6 +18,8 @@ from training.shootout.settings import ShootoutSettings
 
 #: A comparison's family: its p-values are adjusted for how many it has.
 Family = Literal["start", "depth", "schedule"]
+#: A run whose loss ends above this share of where it began learnt next to nothing in its budget.
+_IDLE = 0.9
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,11 @@ class Row:
     def name(self) -> str:
         """For people."""
         return f"{self.arch}, {self.depth}, {self.course}"
+
+    @property
+    def idle(self) -> bool:
+        """Whether it learnt next to nothing: its training loss hardly fell."""
+        return self.losses[-1] > _IDLE * self.losses[0]
 
 
 @dataclass(frozen=True)

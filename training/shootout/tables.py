@@ -107,4 +107,5 @@ def _row(row: Row) -> dict[str, object]:
         "eval_fps": round(row.eval_fps, 2),
         "rate": row.rate,
         "steps": row.steps,
+        "learnt_next_to_nothing": row.idle,
     }
