@@ -1,0 +1,264 @@
+"""Do poor labels still teach? Half of the boxes dropped, a fifth of the classes flipped, a menu with a fat tail.
+
+    python -m bench.hard_labels [--seeds 1 2 3] [--steps 240] [--only half_plain half_ours …]
+
+Trays of the synthetic lane with a menu of twelve dishes (`bench/menu_lane.py`); only the training part is made worse.
+A small traynet learns from scratch, with the same steps, pictures, augmentation and rates in every run, so that nothing
+in its first weights knows these dishes. The score threshold is frozen where F1 is best on the validation lane with the
+run on clean labels of the same seed; F1 is read on the test lane. Seeds of lanes are fixed below; the method was
+looked at on DEVELOPMENT and validation only.
+
+    clean          whole labels
+    half_plain     half of the boxes dropped, taken as they are;      half_ours     with --incomplete
+    flip_plain     a fifth of the classes flipped, taken as they are; flip_ours     with --noisy
+    tail_plain     100 : 1 from the most to the least frequent dish;  tail_repeat   with --repeat-threshold
+    tail_ours      tail_repeat with --logit-adjustment 1
+    clean_asked    whole labels, with --incomplete and --noisy: what it costs where nothing is wrong
+
+The tail is scored on the same test lane, where all dishes are alike frequent, by AP50 of the four rarest dishes over
+that of the four most frequent. Intervals: 95 %, by drawing pieces of the test lane again, the same pieces for all.
+Runs that are there in --cache are not made again. Writes `bench/results/hard_labels.json`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.label_corruption import flipped, without_some
+from bench.menu_lane import MENU, menu_lane
+from bench.results_file import row, write_results
+from core.files import write_atomic
+from dataset.records import DetectionSet
+from training.detection_scores import Found
+from training.evaluation.coco_ap import coco_figures
+from training.evaluation.figures import counts_per_picture
+from training.evaluation.matching import match_set
+from training.evaluation.scores import quick_scores
+from training.finetune.checkpoints import net_of_run
+from training.finetune.distributed import World
+from training.finetune.loop import finetune
+from training.finetune.settings import (
+    CheckpointRecipe,
+    FinetuneSettings,
+    IncompleteRecipe,
+    NetRecipe,
+    NoisyRecipe,
+    OptimiserRecipe,
+    ScheduleRecipe,
+)
+from training.finetune.validation import found_on
+
+#: Lanes: seed and trays. TAIL shows the dishes in the order of RARITY, 100 : 1.
+TRAIN, VALIDATION, TEST, TAIL = (860_001, 80), (860_101, 24), (860_201, 50), (860_301, 160)
+#: From the most frequent dish to the rarest; look-alikes (soups, hot drinks, fruit) are far apart.
+RARITY = (
+    *("pizza", "apple", "tea", "tomato_soup", "cola_glass", "spaghetti"),
+    *("orange", "bread_roll", "green_salad", "coffee", "schnitzel_fries", "pea_soup"),
+)
+IMBALANCE = 100.0
+NET = NetRecipe(size=(192, 128), widths=(8, 16, 32, 48, 64), depths=(0, 1, 1, 1), neck=32)
+#: Pictures of one piece of the test lane, about two trays: what the bootstrap draws.
+PIECE = 6
+DRAWS = 1000
+BAR, TAIL_BAR = 0.95, 0.90
+
+
+@dataclass(frozen=True)
+class Job:
+    """A kind of run: which labels it gets, and which settings on top of the common ones."""
+
+    labels: str
+    changes: Mapping[str, Any]
+
+
+JOBS = {
+    "clean": Job("clean", {}),
+    "half_plain": Job("half", {}),
+    "half_ours": Job("half", {"incomplete": IncompleteRecipe(on=True)}),
+    "flip_plain": Job("flip", {}),
+    "flip_ours": Job("flip", {"noisy": NoisyRecipe(on=True)}),
+    "tail_plain": Job("tail", {}),
+    "tail_repeat": Job("tail", {"repeat_threshold": 0.3}),
+    "tail_ours": Job("tail", {"repeat_threshold": 0.3, "logit_adjustment": 1.0}),
+    "clean_asked": Job("clean", {"incomplete": IncompleteRecipe(on=True), "noisy": NoisyRecipe(on=True)}),
+}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run found on the validation and the test lane, and the last line of its journal."""
+
+    validation: list[Found]
+    test: list[Found]
+    line: dict[str, float]
+
+
+def main() -> None:
+    """Run the bench from the command line."""
+    parser = argparse.ArgumentParser(description="Training on missing, wrong and unbalanced labels.")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--steps", type=int, default=240)
+    parser.add_argument("--only", nargs="+", choices=list(JOBS), default=list(JOBS))
+    parser.add_argument("--cache", type=Path, default=Path("var/hard_labels"))
+    args = parser.parse_args()
+    started = time.monotonic()
+    lanes = Lanes(args.cache)
+    outcomes = {}
+    for seed in args.seeds:
+        for name in args.only:
+            outcomes[name, seed] = run(name, seed, args.steps, lanes, args.cache)
+            print(f"{name} seed {seed}: {outcomes[name, seed].line}", flush=True)
+    rows = figures(outcomes, lanes, args.seeds)
+    write_results("hard_labels", [*rows, row("minutes", (time.monotonic() - started) / 60, "min")])
+
+
+class Lanes:
+    """The pictures of all runs, rendered when they are first asked for."""
+
+    def __init__(self, cache: Path) -> None:
+        even = np.ones(len(MENU))
+        self.clean = menu_lane(cache / "train", *TRAIN, even)
+        self.validation = menu_lane(cache / "validation", *VALIDATION, even)
+        self.test = menu_lane(cache / "test", *TEST, even)
+        rank = np.array([RARITY.index(name) for name in MENU])
+        self.tail = menu_lane(cache / "tail", *TAIL, IMBALANCE ** (-rank / (len(MENU) - 1)))
+
+    def labelled(self, labels: str, seed: int) -> DetectionSet:
+        """Return what a run with this seed learns from."""
+        makers: dict[str, Callable[[], DetectionSet]] = {
+            "clean": lambda: self.clean,
+            "half": lambda: without_some(self.clean, seed),
+            "flip": lambda: flipped(self.clean, seed),
+            "tail": lambda: self.tail,
+        }
+        return makers[labels]()
+
+
+def run(name: str, seed: int, steps: int, lanes: Lanes, cache: Path) -> Outcome:
+    """Train once, or take the outcome from the cache."""
+    kept = cache / "runs" / f"{name}-{seed}-{steps}.json"
+    if not kept.is_file():
+        job = JOBS[name]
+        settings = FinetuneSettings(
+            net=NET,
+            steps=steps,
+            batch=8,
+            optimiser=OptimiserRecipe(rate=3e-3),
+            schedule=ScheduleRecipe(kind="cosine", unit="steps", warm_up=20),
+            augment="light",
+            ema=0.98,
+            validate_every=1_000_000,
+            checkpoints=CheckpointRecipe(every_epochs=1_000_000),
+            gate=False,
+            allow_missing_classes=True,
+            seed=seed,
+            threads=1,
+            device="cpu",
+        ).model_copy(update=dict(job.changes))
+        with tempfile.TemporaryDirectory() as folder:
+            finetune(lanes.labelled(job.labels, seed), lanes.validation, settings, Path(folder))
+            net = net_of_run(Path(folder))
+            line = json.loads((Path(folder) / "metrics.jsonl").read_text().splitlines()[-1])
+        sets = [found_on(net, one, 8, settings.longest_px, World()) for one in (lanes.validation, lanes.test)]
+        content = {
+            "line": line,
+            "validation": [_plain(one) for one in sets[0]],
+            "test": [_plain(one) for one in sets[1]],
+        }
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(kept, json.dumps(content))
+    content = json.loads(kept.read_text())
+    told = {
+        key: content["line"][key]
+        for key in (
+            "ap50",
+            "f1_best",
+            "labelled_share",
+            "pseudo_boxes",
+            "pseudo_precision",
+            "soft_boxes",
+            "corrected_labels",
+            "wrong_share",
+        )
+        if key in content["line"]
+    }
+    return Outcome([_found(one) for one in content["validation"]], [_found(one) for one in content["test"]], told)
+
+
+def figures(outcomes: Mapping[tuple[str, int], Outcome], lanes: Lanes, seeds: Sequence[int]) -> list[dict[str, Any]]:
+    """Return the rows: F1 at the frozen threshold, its share of the clean one, and the tail's AP."""
+    counted: dict[str, list[NDArray[np.int64]]] = {}  # per seed (pictures, 3): hits, false, missed
+    aps: dict[str, list[NDArray[np.float64]]] = {}
+    for (name, seed), outcome in outcomes.items():
+        aps.setdefault(name, []).append(_ap_by_class(outcome.test, lanes.test))
+        if ("clean", seed) in outcomes:
+            clean = outcomes["clean", seed].validation
+            threshold = quick_scores(clean, lanes.validation)["f1_best_threshold"]
+            parts = counts_per_picture(match_set(outcome.test, lanes.test), threshold)
+            counted.setdefault(name, []).append(np.stack(parts, axis=1))
+    rows = [row("seeds", len(seeds), "runs"), row("test_pictures", len(lanes.test), "pictures")]
+    rng = np.random.default_rng(0)
+    pieces = np.array_split(np.arange(len(lanes.test)), max(1, len(lanes.test) // PIECE))
+    drawn = [np.concatenate([pieces[i] for i in rng.integers(0, len(pieces), len(pieces))]) for _ in range(DRAWS)]
+    everything = np.arange(len(lanes.test))
+    for name, tables in counted.items():
+        rows.append(row(f"{name}_f1_frozen", _f1(tables, everything), "ratio"))
+        if name.startswith(("half", "flip", "clean_")):
+            share = _f1(tables, everything) / _f1(counted["clean"], everything)
+            shares = [_f1(tables, some) / _f1(counted["clean"], some) for some in drawn]
+            rows += _with_interval(f"{name}_of_clean", share, shares, None if name.endswith("plain") else BAR)
+        rows.append(row(f"{name}_ap50", float(np.mean([np.nanmean(one) for one in aps[name]])), "ratio"))
+    rank = np.array([RARITY.index(name) for name in MENU])
+    third = len(MENU) // 3
+    for name in (name for name in aps if name.startswith(("tail", "clean"))):
+        rare, often = (float(np.nanmean([one[at] for one in aps[name]])) for at in (rank >= 2 * third, rank < third))
+        middle = float(np.nanmean([one[(rank >= third) & (rank < 2 * third)] for one in aps[name]]))
+        rows += [
+            row(f"{name}_ap50_{part}", value, "ratio")
+            for part, value in (("rare", rare), ("middle", middle), ("frequent", often))
+        ]
+        rows.append(row(f"{name}_rare_of_frequent", rare / often, "ratio", TAIL_BAR if name == "tail_ours" else None))
+    for name in (name for name, _ in outcomes if name.endswith(("ours", "asked"))):
+        lines = [outcome.line for (one, _), outcome in outcomes.items() if one == name]
+        for key in ("labelled_share", "wrong_share", "pseudo_boxes", "pseudo_precision", "corrected_labels"):
+            if key in lines[0]:
+                told = row(f"{name}_{key}", float(np.mean([line[key] for line in lines])), "ratio")
+                rows += [told] if told not in rows else []
+    return rows
+
+
+def _f1(tables: Sequence[NDArray[np.int64]], pictures: NDArray[np.int64]) -> float:
+    hits, false, missed = np.sum([table[pictures].sum(axis=0) for table in tables], axis=0)
+    return float(2 * hits / max(2 * hits + false + missed, 1))
+
+
+def _with_interval(name: str, value: float, drawn: Sequence[float], bar: float | None) -> list[dict[str, Any]]:
+    low, high = np.percentile(drawn, [2.5, 97.5])
+    return [row(name, value, "ratio", bar), row(f"{name}_low", low, "ratio"), row(f"{name}_high", high, "ratio")]
+
+
+def _ap_by_class(found: list[Found], wanted: DetectionSet) -> NDArray[np.float64]:
+    return np.array([np.nan if ap is None else ap for ap in coco_figures(found, wanted).ap50_by_class])
+
+
+def _plain(found: Found) -> list[list[float]]:
+    return [found.boxes.ravel().tolist(), found.scores.tolist(), found.classes.tolist()]
+
+
+def _found(plain: Sequence[Sequence[float]]) -> Found:
+    boxes, scores, classes = plain
+    return Found(np.array(boxes, np.float32).reshape(-1, 4), np.array(scores, np.float32), np.array(classes, np.int64))
+
+
+if __name__ == "__main__":
+    main()
