@@ -3,15 +3,17 @@
 **Missing labels.** A proposal with score s has a label with probability P(label | s) = c · t(s), where t(s) =
 σ(a·logit s + b) says that an object is there (Platt 1999), and the labelled share c that somebody labelled it. All
 three are fitted together by maximum likelihood. That no label explains a proposal is then no proof of background:
+
     π(s) = P(object | s, no label) = t (1 - c) / (1 - c t)            (Elkan & Noto 2008)
 
-**Wrong classes.** With the teacher's class probabilities q and a share ε of labels whose class is another one, each as
-likely, a label g says of the true class j
+**Wrong classes.** A share ε of the labels has another class, each as likely. A net that learnt from them says
+P(label j | x) = (1 - ε) q_j + ε/(C-1) (1 - q_j) instead of the true class's q_j, never more than 1 - ε: what it says at
+its surest tells ε (anchor points; Patrini et al., Making deep neural networks robust to label noise, 2017), and the mix
+can be undone. A label g then says of the true class j
 
-    r_j ∝ q_j · P(g | j),   P(g | g) = 1 - ε,   P(g | j) = ε / (C - 1)     (forward noise model, Patrini et al. 2017)
+    r_j ∝ q_j · P(g | j),   P(g | g) = 1 - ε,   P(g | j) = ε / (C - 1)
 
-so a label stands unless the teacher is surer than labels are trustworthy. ε and the temperature of q come from
-`training.label_issues.naming`, fitted to the same labels.
+so a label stands unless the teacher is surer of another class than labels are trustworthy.
 """
 
 from __future__ import annotations
@@ -29,11 +31,17 @@ Bools = NDArray[np.bool_]
 
 #: c lies between these: no set is perfect, and one without most of its labels is no set.
 LEAST_LABELLED, MOST_LABELLED = 0.25, 0.998
-#: Prior of the slope a: a detector's score means roughly what it says, and a flat slope would hide the plateau c.
-_SLOPE, _SLOPE_PRECISION = 2.0, 2.0
+#: Prior and lower bound of the slope a: scores are trained to be c · t · quality and thus never steeper than t itself;
+#: a flat slope would pass the plateau c for a lack of objects.
+_SLOPE, _SLOPE_PRECISION, _LEAST_SLOPE = 2.0, 2.0, 1.0
 _OFFSET_PRECISION = 0.05
-#: c starts at 0.9 and is pulled there as weakly as one imagined observation.
-_START = 2.2
+#: c starts at 0.9 and is weakly pulled there.
+_START, _START_PRECISION = 2.2, 0.25
+#: ε lies between these, and a net is at its surest in so many of a hundred looks: the very surest one is an accident.
+LEAST_WRONG, MOST_WRONG = 0.005, 0.45
+_SUREST = 0.97
+#: No teacher rules a class out altogether.
+LEAST_CHANCE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -85,14 +93,18 @@ def fit_belief(scores: NDArray[np.floating], explained: Bools, labelled: float |
         by_p = (p - y) / (p * (1 - p))
         by_z = by_p * c * t * (1 - t)
         value = -(y * np.log(p) + (1 - y) * np.log(1 - p)).sum()
-        value += 0.5 * (_SLOPE_PRECISION * (a - _SLOPE) ** 2 + _OFFSET_PRECISION * b**2 + (free - _START) ** 2)
+        value += 0.5 * (
+            _SLOPE_PRECISION * (a - _SLOPE) ** 2 + _OFFSET_PRECISION * b**2 + _START_PRECISION * (free - _START) ** 2
+        )
         share = expit(free)
         by_free = 0.0 if labelled is not None else (by_p * t).sum() * _SPAN * share * (1 - share)
         gradient = np.array([(by_z * x).sum(), by_z.sum(), by_free])
-        gradient += np.array([_SLOPE_PRECISION * (a - _SLOPE), _OFFSET_PRECISION * b, free - _START])
+        gradient += np.array(
+            [_SLOPE_PRECISION * (a - _SLOPE), _OFFSET_PRECISION * b, _START_PRECISION * (free - _START)]
+        )
         return float(value), gradient
 
-    bounds = [(0.3, 10.0), (-20.0, 20.0), (-12.0, 12.0)]
+    bounds = [(_LEAST_SLOPE, 10.0), (-20.0, 20.0), (-12.0, 12.0)]
     best = minimize(loss, np.array([_SLOPE, 0.0, _START]), jac=True, method="L-BFGS-B", bounds=bounds)
     a, b, free = best.x
     return Belief(float(a), float(b), _labelled(free) if labelled is None else labelled)
@@ -125,6 +137,28 @@ def least_belief(
         kept = int(fine.sum())  # both conditions hold up to a point and never again
         wanted[k] = mine[kept - 1] if kept else np.nextafter(mine[0], 2.0)
     return wanted
+
+
+def wrong_share(said: Floats, given: Ints) -> float:
+    """Return ε of labels (N,), from what a net that learnt from such labels says of them (N, C), rows summing to 1.
+
+    It is no more than the share of labels that the net would not have given: clean labels of a net that is still
+    unsure of everything are not called wrong.
+    """
+    surest = float(np.quantile(said.max(axis=1), _SUREST))
+    against = float((said.argmax(axis=1) != given).mean())
+    return float(np.clip(min(1 - surest, against), LEAST_WRONG, MOST_WRONG))
+
+
+def unmixed(said: Floats, wrong: float) -> Floats:
+    """Return q (N, C), rows summing to 1: what a net says of labels, without the share of wrong ones in it.
+
+    >>> unmixed(np.array([[0.8, 0.1, 0.1]]), 0.2).round(3).tolist()
+    [[0.998, 0.001, 0.001]]
+    """
+    each = wrong / max(said.shape[1] - 1, 1)
+    q = np.maximum((said - each) / (1 - wrong - each), LEAST_CHANCE)
+    return np.asarray(q / q.sum(axis=1, keepdims=True))
 
 
 def true_class(q: Floats, given: Ints, noise: float) -> Floats:

@@ -44,7 +44,7 @@ def looked_at(found: Found, target: Target) -> Sight:
             of_label[real[open_to.argmax()]] = i
     near = (overlaps >= SAME_IOU) | (coverage(boxes, labels.boxes.astype(np.float64)) >= PART)
     ignored = coverage(boxes, labels.boxes[~labels.wanted].astype(np.float64)) >= PART_OF_IGNORED
-    alone = ~near.any(axis=1) & ~ignored.any(axis=1)
+    alone = np.asarray(~(near.any(axis=1) | ignored.any(axis=1)))
     return Sight(_of_their_own(boxes, order[alone[order]]), of_label)
 
 

@@ -151,6 +151,7 @@ class NoisyRecipe(Settings):
 
     on: bool = Field(default=False, description="Learn from labels of which some have a wrong class")
     run_in: Share = Field(default=0.3, description="Share of the run's steps before labels are doubted")
+    wrong: Share = Field(default=0.0, description="Share of the labels with a wrong class, where known; 0 estimates")
 
 
 class FinetuneSettings(Settings):

@@ -29,17 +29,15 @@ import torch
 from core.errors import ConfigError
 from training.detection_scores import Found
 from training.finetune.batches import Batch, Target
-from training.finetune.belief import Belief, Floats, fit_belief, least_belief, true_class
+from training.finetune.belief import Belief, Floats, fit_belief, least_belief, true_class, unmixed, wrong_share
 from training.finetune.detectors import Detector
 from training.finetune.distributed import World
 from training.finetune.proposals import Sight, class_rows, looked_at
 from training.finetune.settings import FinetuneSettings
-from training.label_issues.naming import Naming
-from training.label_issues.naming import fit as fit_naming
 
 #: Share of the run-in after which the soft background begins: before, a teacher sees nothing yet.
 SOFT_FROM = 1 / 3
-#: Looks that are remembered: proposals and labels for the belief, labels with class probabilities for the naming.
+#: Looks that are remembered: proposals and labels for the belief; labels with what the teacher takes them for.
 WINDOW = 3000
 NAMED_WINDOW = 1200
 #: Steps between two calibrations.
@@ -67,7 +65,7 @@ class Taught:
     soft_boxes: float = 0.0
     corrected_labels: float = 0.0
 
-    def figures(self, belief: Belief | None, naming: Naming | None) -> dict[str, float]:
+    def figures(self, belief: Belief | None, wrong: float | None) -> dict[str, float]:
         """Return them with names of the journal; expected precision is 1 where there was no pseudo-label."""
         precision = self.pseudo_precision / self.pseudo_boxes if self.pseudo_boxes else 1.0
         return {
@@ -76,7 +74,7 @@ class Taught:
             "soft_boxes": self.soft_boxes,
             "labelled_share": 1.0 if belief is None else belief.labelled,
             "corrected_labels": self.corrected_labels,
-            "wrong_share": 0.0 if naming is None else naming.noise,
+            "wrong_share": 0.0 if wrong is None else wrong,
         }
 
 
@@ -100,7 +98,7 @@ class Tutor:
         self._looks = np.zeros((0, 3))  # score, class, explained: 1 a label that was seen, 0 no label; -1 unseen label
         self._named = np.zeros((0, 1 + self._classes))  # given class, class probabilities
         self._belief: Belief | None = None
-        self._naming: Naming | None = None
+        self._wrong_share: float | None = None
         self._least: Floats = np.full(self._classes, 2.0)
 
     def taught(
@@ -111,19 +109,17 @@ class Tutor:
         changed = [self._taught(batch, teacher, step, world, told) for batch in batches]
         if step % EVERY == 0 or step == self._run_in:
             self._calibrate(step)
-        return changed, told.figures(self._belief, self._naming)
+        return changed, told.figures(self._belief, self._wrong_share)
 
     def state(self) -> dict[str, Any]:
         """Return what a checkpoint keeps: plain numbers and tensors."""
-        belief, naming = self._belief, self._naming
+        belief = self._belief
         return {
             "looks": torch.from_numpy(self._looks.copy()),
             "named": torch.from_numpy(self._named.copy()),
             "least": torch.from_numpy(self._least.copy()),
             "belief": None if belief is None else [belief.slope, belief.offset, belief.labelled],
-            "naming": None if naming is None else [naming.temperature, naming.noise],
-            "mixed": None if naming is None else torch.from_numpy(naming.mixed.copy()),
-            "common": None if naming is None else torch.from_numpy(naming.common.copy()),
+            "wrong_share": self._wrong_share,
         }
 
     def put_back(self, state: Mapping[str, Any]) -> None:
@@ -131,10 +127,7 @@ class Tutor:
         self._looks, self._named = state["looks"].numpy().copy(), state["named"].numpy().copy()
         self._least = state["least"].numpy().copy()
         self._belief = None if state["belief"] is None else Belief(*state["belief"])
-        if state["naming"] is None:
-            self._naming = None
-        else:
-            self._naming = Naming(*state["naming"], state["mixed"].numpy().copy(), state["common"].numpy().copy())
+        self._wrong_share = state["wrong_share"]
 
     def _taught(self, batch: Batch, teacher: Detector, step: int, world: World, told: Taught) -> Batch:
         found = teacher.predict([image.to(world.device) for image in batch.images])
@@ -142,8 +135,8 @@ class Tutor:
         for one, target in zip(found, batch.targets, strict=True):
             sight = looked_at(one, target)
             self._remember(one, sight, target)
-            if self._wrong.on and self._naming is not None and step >= self._run_in:
-                target = self._renamed(one, sight, target, self._naming, told)
+            if self._wrong.on and self._wrong_share is not None and step >= self._run_in:
+                target = self._renamed(one, sight, target, self._wrong_share, told)
             if self._missing.on and self._belief is not None and step >= SOFT_FROM * self._run_in:
                 pseudo_from = self._least if step >= self._run_in else np.full(self._classes, np.inf)
                 target = self._completed(one, sight, target, self._belief, pseudo_from, told)
@@ -165,15 +158,15 @@ class Tutor:
         weights = belief[kept] if self._soft else np.ones(int(kept.sum()))
         return target.joined(found.boxes[sight.free][kept], classes[kept], soft[kept], weights.astype(np.float32))
 
-    def _renamed(self, found: Found, sight: Sight, target: Target, model: Naming, told: Taught) -> Target:
+    def _renamed(self, found: Found, sight: Sight, target: Target, wrong: float, told: Taught) -> Target:
         """Return the target with the posterior of label and teacher for each label that the teacher saw."""
         classes = target.classes.numpy()
         posteriors = np.eye(self._classes)[classes]
         rows = np.flatnonzero(sight.of_label >= 0)
         rows = rows[found.scores[sight.of_label[rows]] >= SURE]
         if len(rows):
-            q = model.posterior(class_rows(found, sight.of_label[rows]), np.ones(len(rows)))
-            posteriors[rows] = true_class(q, classes[rows], model.noise)
+            q = unmixed(class_rows(found, sight.of_label[rows]), wrong)
+            posteriors[rows] = true_class(q, classes[rows], wrong)
         told.corrected_labels += float((posteriors.argmax(axis=1) != classes).sum())
         return replace(target, posteriors=torch.from_numpy(posteriors.astype(np.float32)))
 
@@ -194,14 +187,15 @@ class Tutor:
             self._named = np.concatenate([self._named, rows])[-NAMED_WINDOW:]
 
     def _calibrate(self, step: int) -> None:
-        """Fit to the windows. What share of the objects has a label is settled at the end of the run-in."""
+        """Fit to the windows. What share of labels is wrong is settled at the end of the run-in."""
         scores, classes, explained = self._looks[:, 0], self._looks[:, 1].astype(np.int64), self._looks[:, 2]
         seen = explained >= 0
         if self._missing.on and (explained == 1).sum() >= LEAST_SEEN:
-            known = self._missing.labelled or None
-            if known is None and self._belief is not None and step > self._run_in:
-                known = self._belief.labelled
+            before, known = self._belief, self._missing.labelled or None
             self._belief = fit_belief(scores[seen], explained[seen] == 1, known)
+            # What a net knows by heart makes labels look complete: after the run-in c only ever falls.
+            if before is not None and step > self._run_in and self._belief.labelled > before.labelled:
+                self._belief = fit_belief(scores[seen], explained[seen] == 1, before.labelled)
             there = np.bincount(classes[explained != 0], minlength=self._classes).astype(np.float64)
             free = explained == 0
             self._least = least_belief(
@@ -211,8 +205,10 @@ class Tutor:
                 self._missing.precision,
                 self._missing.most,
             )
-        if self._wrong.on and len(self._named) >= LEAST_SEEN:
-            self._naming = fit_naming(self._named[:, 1:], self._named[:, 0].astype(np.int64), self._classes)
+        settled = self._wrong_share is not None and step > self._run_in
+        if self._wrong.on and not settled and len(self._named) >= LEAST_SEEN:
+            estimated = wrong_share(self._named[:, 1:], self._named[:, 0].astype(np.int64))
+            self._wrong_share = self._wrong.wrong or estimated
 
 
 def tutor_of(settings: FinetuneSettings, net: Detector, planned: int, world: World) -> Tutor | None:

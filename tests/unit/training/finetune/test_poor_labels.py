@@ -18,7 +18,7 @@ from tests.painted_sets import TINY, painted
 from training.assign import Truth
 from training.detection_scores import Found
 from training.finetune.batches import Target
-from training.finetune.belief import Belief, fit_belief, least_belief, true_class
+from training.finetune.belief import Belief, fit_belief, least_belief, true_class, unmixed, wrong_share
 from training.finetune.checkpoints import read_pt
 from training.finetune.distributed import World
 from training.finetune.edge_detector import truth_of
@@ -169,6 +169,26 @@ def test_a_label_yields_only_to_a_teacher_that_is_surer() -> None:
     np.testing.assert_allclose(r[0], np.array([0.05 * 0.8, 0.95 * 0.2]) / (0.05 * 0.8 + 0.95 * 0.2))
     assert r.argmax(axis=1).tolist() == [1, 0, 0]
     np.testing.assert_allclose(true_class(q, np.array([0, 0, 0]), noise=0.0), [[1, 0]] * 3)
+
+
+@pytest.mark.parametrize("wrong", [0.0, 0.1, 0.3])
+def test_the_share_of_wrong_labels_is_told_by_what_is_said_at_the_surest(wrong: float) -> None:
+    rng = np.random.default_rng(6)
+    true = rng.integers(0, 8, 2000)
+    given = np.where(rng.random(2000) < wrong, (true + rng.integers(1, 8, 2000)) % 8, true)
+    sharp = rng.beta(20, 1, 2000)[:, None]  # how sure a net with clean labels would be
+    q = np.where(np.eye(8, dtype=bool)[true], sharp, (1 - sharp) / 7)
+    said = (1 - wrong) * q + wrong / 7 * (1 - q)  # a net that learnt from the wrong ones, too
+    told = wrong_share(said, given)
+    assert told == pytest.approx(max(wrong, 0.005), abs=0.02)
+    np.testing.assert_allclose(unmixed(said, wrong), q, atol=0.03)
+    kept = true_class(unmixed(said, told), given, told).argmax(axis=1)
+    assert (kept != true).mean() <= 0.1 * wrong + 0.005
+
+
+def test_a_net_that_is_unsure_of_everything_calls_no_label_wrong() -> None:
+    said = np.full((100, 4), 0.2) + 0.2 * np.eye(4)[np.arange(100) % 4]
+    assert wrong_share(said, np.arange(100) % 4) == 0.005
 
 
 # ---- proposals
