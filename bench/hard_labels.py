@@ -12,6 +12,7 @@ what was wrong with the calibration (`training/finetune/belief.py`: the slope's 
 
     clean          whole labels
     half_plain     half of the boxes dropped, taken as they are;      half_ours     with --incomplete
+    half_told      half_ours that is told that half of the objects have a label
     flip_plain     a fifth of the classes flipped, taken as they are; flip_ours     with --noisy
     tail_plain     100 : 1 from the most to the least frequent dish;  tail_repeat   with --repeat-threshold
     tail_ours      tail_repeat with --logit-adjustment 1
@@ -95,6 +96,7 @@ JOBS = {
     "clean": Job("clean", {}),
     "half_plain": Job("half", {}),
     "half_ours": Job("half", {"incomplete": IncompleteRecipe(on=True)}),
+    "half_told": Job("half", {"incomplete": IncompleteRecipe(on=True, labelled=0.5)}),
     "flip_plain": Job("flip", {}),
     "flip_ours": Job("flip", {"noisy": NoisyRecipe(on=True)}),
     "tail_plain": Job("tail", {}),
@@ -268,7 +270,7 @@ def _tail_rows(outcomes: Mapping[tuple[str, int], Outcome], lanes: Lanes) -> lis
 def _belief_rows(outcomes: Mapping[tuple[str, int], Outcome]) -> list[dict[str, Any]]:
     """Return what the journals say of the runs that were asked to doubt: means over the whole run."""
     rows = []
-    for name in dict.fromkeys(name for name, _ in outcomes if name.endswith(("ours", "asked"))):
+    for name in dict.fromkeys(name for name, _ in outcomes if name.endswith(("ours", "told", "asked"))):
         lines = [one.line for one in _of(outcomes, name)]
         for key in (key for key in TAUGHT if all(key in line for line in lines)):
             rows.append(row(f"{name}_{key}", float(np.mean([line[key] for line in lines])), "mean of the run"))
