@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, field_validator, model_validator
 
@@ -24,6 +25,16 @@ class SiteSettings(Settings):
     """The place."""
 
     name: str = Field(default="site", min_length=1, max_length=100, description="What people call this place")
+    timezone: str = Field(default="UTC", description="IANA name, e.g. Europe/Berlin: hours and days of the dashboards")
+
+    @field_validator("timezone")
+    @classmethod
+    def _known(cls, timezone: str) -> str:
+        try:
+            ZoneInfo(timezone)
+        except (ZoneInfoNotFoundError, ValueError, OSError) as err:
+            raise ValueError(f"time zone {timezone!r} is not known; give an IANA name such as Europe/Berlin") from err
+        return timezone
 
 
 class StoreSettings(Settings):
@@ -55,6 +66,19 @@ class WebSettings(Settings):
         if not self.trusted_network and self.host not in {"127.0.0.1", "localhost", "::1"}:
             raise ValueError(f"host {self.host!r} is not loopback, and there are no accounts yet; use 127.0.0.1")
         return self
+
+
+class DashboardsSettings(Settings):
+    """The dashboards, a server of its own (`dashboards/dash.py up`), shown inside the pages."""
+
+    url: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^/?#\s]+$",
+        description="Where Superset answers, e.g. http://127.0.0.1:8088; no panel if unset",
+    )
+    secret_file: Path = Field(
+        default=Path(".dash/dash_guest_secret"), description="File with the secret that signs a viewer's pass"
+    )
 
 
 class ModelsSettings(Settings):
@@ -110,6 +134,7 @@ class SiteConfig(Settings):
     site: SiteSettings = Field(default=SiteSettings(), description="The place")
     store: StoreSettings = Field(default=StoreSettings(), description="Where events and bills go")
     web: WebSettings = Field(default=WebSettings(), description="Where the pages are served")
+    dashboards: DashboardsSettings = Field(default=DashboardsSettings(), description="The dashboards, if there are any")
     models: ModelsSettings = Field(default=ModelsSettings(), description="Which models run")
     menu: MenuFileSettings = Field(default=MenuFileSettings(), description="Which menu is served")
     lanes: dict[str, LaneConfig] = Field(min_length=1, description="The lanes, by id")

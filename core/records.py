@@ -229,6 +229,7 @@ class DecisionKind(enum.StrEnum):
     BILL_CLOSE = "bill_close"
     ASK = "ask"
     ANSWER = "answer"
+    CORRECTION = "correction"
     GAP = "gap"
     LANE_START = "lane_start"
     LANE_STOP = "lane_stop"

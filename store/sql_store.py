@@ -145,6 +145,24 @@ class SqlStore:
         waiting = select(func.count().label("depth")).select_from(outbox).where(outbox.c.published_at_s.is_(None))
         return int(self._read(waiting, "count the outbox")[0]["depth"])
 
+    @contextmanager
+    def transaction(self, doing: str) -> Iterator[Connection]:
+        """Give the one writer's transaction, for tables that live beside the events.
+
+        Args:
+            doing: for messages, e.g. "store figures".
+
+        Raises:
+            StoreUnavailable: a later try may succeed.
+            SchemaMismatch: it may not.
+        """
+        with self._write_lock, told_as_store_error(self.shown_url, doing), writing(self._engine) as connection:
+            yield connection
+
+    def insert_into(self, table: Table) -> Any:
+        """Return the engine's `insert`, which knows ON CONFLICT."""
+        return self._insert_into(table)
+
     def close(self) -> None:
         """Let go of all connections."""
         self._engine.dispose()
