@@ -11,6 +11,7 @@ users could read it. State lies in `.dash` (secrets with mode 0600), Superset in
 --home and --venv, but a virtual environment must stay where it was made.
 """
 
+# ruff: noqa: S603, S310 - it runs programs that are named here, and asks addresses that its user gave
 from __future__ import annotations
 
 import argparse
@@ -304,7 +305,7 @@ def _page_server(origin: str, pages: dict[str, str]) -> Iterator[None]:
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, format: str, *args: object) -> None:
+        def log_message(self, *args: object) -> None:
             """Stay silent."""
 
     host, port = origin.split("//")[1].split(":")

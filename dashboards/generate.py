@@ -77,7 +77,9 @@ CSS = """
 }
 .dashboard-component-chart-holder .filter-counts { display: none !important; }
 .dashboard-component-header h1, .dashboard-component-header .header-style-option { color: #0f766e; }
-.superset-legacy-chart-big-number .header-line { font-size: 30px !important; font-weight: 600; height: auto !important; }
+.superset-legacy-chart-big-number .header-line {
+  font-size: 30px !important; font-weight: 600; height: auto !important;
+}
 .superset-legacy-chart-big-number .subtitle-line {
   font-size: 12px !important; height: auto !important; line-height: 1.3; color: #64748b;
 }

@@ -6,6 +6,7 @@ DASH_FRAME_ANCESTORS, and may be given DASH_SECRET_KEY and DASH_GUEST_SECRET.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 from pathlib import Path
@@ -23,10 +24,8 @@ def _secret(name: str) -> str:
         draft = _HOME / f".{name.lower()}.{os.getpid()}"
         draft.touch(mode=0o600)
         draft.write_text(secrets.token_urlsafe(48))
-        try:
+        with contextlib.suppress(FileExistsError):
             os.link(draft, path)  # fails if another process was first: there is one secret, never two
-        except FileExistsError:
-            pass
         draft.unlink()
     return path.read_text().strip()
 
@@ -35,7 +34,7 @@ def _secret(name: str) -> str:
 SECRET_KEY = _secret("DASH_SECRET_KEY")
 GUEST_TOKEN_JWT_SECRET = _secret("DASH_GUEST_SECRET")
 GUEST_TOKEN_JWT_EXP_SECONDS = 600
-GUEST_TOKEN_JWT_AUDIENCE = "traylane-dashboards"
+GUEST_TOKEN_JWT_AUDIENCE = "traylane-dashboards"  # noqa: S105 - whom a pass is for, no secret
 GUEST_ROLE_NAME = "TraylaneGuest"
 GLOBAL_ASYNC_QUERIES_JWT_SECRET = SECRET_KEY
 

@@ -14,6 +14,7 @@ Rules that make the two engines agree:
 The file belongs to its migration and never changes; the next change of a view is a new step that drops and makes it.
 """
 
+# ruff: noqa: S608 - all of this text is written here; nothing from outside gets into it
 from __future__ import annotations
 
 #: Upper bounds of the latency buckets that the views know, in milliseconds; the last bucket is above all.
@@ -94,7 +95,9 @@ class _Sql:
             columns += [f"{hour} AS local_hour", f"{label} AS hour_of_day"]
         # 1970-01-01 was a Thursday.
         day = f"(({local} / 86400 + 3) % 7)"
-        names = " ".join(f"WHEN {i} THEN '{i + 1} {word}'" for i, word in enumerate(["Mon", "Tue", "Wed", "Thu", "Fri", "Sat"]))
+        names = " ".join(
+            f"WHEN {i} THEN '{i + 1} {word}'" for i, word in enumerate(["Mon", "Tue", "Wed", "Thu", "Fri", "Sat"])
+        )
         columns.append(f"CASE {day} {names} ELSE '7 Sun' END AS weekday")
         return ", ".join(columns)
 
@@ -136,7 +139,8 @@ def _sales(sql: _Sql) -> dict[str, str]:
     bills = f"""
         SELECT {_SITE}, b.lane_id AS lane, b.bill_id, {sql.times("opened", "b.opened_at_s")},
                {sql.utc(sql.whole("b.closed_at_s"))} AS closed_utc,
-               CASE WHEN b.closed_at_s IS NULL THEN 'open' WHEN i.items IS NULL THEN 'empty' ELSE 'billed' END AS result,
+               CASE WHEN b.closed_at_s IS NULL THEN 'open' WHEN i.items IS NULL THEN 'empty' ELSE 'billed' END
+               AS result,
                b.close_reason, b.revision, COALESCE(i.bill_lines, 0) AS bill_lines, COALESCE(i.items, 0) AS items,
                CAST(b.total_cents AS DOUBLE PRECISION) / 100 AS total, b.closed_at_s - b.opened_at_s AS open_for_s,
                COALESCE(e.asks, 0) AS asks, COALESCE(e.corrections, 0) AS corrections
@@ -345,7 +349,8 @@ def _quality(sql: _Sql) -> dict[str, str]:
     key = f"site, lane, {day}, dish, title, model"
     return {
         "v_decisions": _decided(sql),
-        "v_agreement": f"SELECT site, lane, {day} AS day_local, dish, title, model, {sums} FROM v_decisions GROUP BY {key}",
+        "v_agreement": f"SELECT site, lane, {day} AS day_local, dish, title, model, {sums} FROM v_decisions "
+        f"GROUP BY {key}",
         "v_agreement_by_dish": f"SELECT q.*, {ci} FROM (SELECT site, lane, dish, title, {sums} FROM v_decisions "
         "GROUP BY site, lane, dish, title) q",
         "v_model_versions": f"SELECT q.*, {ci} FROM (SELECT site, lane, model, MIN(sold_local) AS first_local, "

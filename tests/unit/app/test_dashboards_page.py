@@ -47,7 +47,7 @@ def superset() -> Iterator[str]:
             self.send_response(200 if self.path == "/health" else 404)
             self.end_headers()
 
-        def log_message(self, format: str, *args: object) -> None:
+        def log_message(self, *args: object) -> None:
             pass
 
     server = HTTPServer(("127.0.0.1", 0), Healthy)
