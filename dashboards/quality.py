@@ -127,7 +127,7 @@ CHARTS = {
             RAMP_COUNT,
             (None, None),
             sort_y_axis="alpha_asc",
-            bottom_margin=120,
+            bottom_margin=20,
             x_axis_label_rotation=45,
             xscale_interval=1,
             yscale_interval=1,
