@@ -275,7 +275,10 @@ def _counts(health: LaneHealth) -> _Counts:
 
 
 def free_bytes(folder: Path | None) -> int | None:
-    """Return the free space where a folder lies; None when there is no such folder."""
-    if folder is None or not folder.exists():
+    """Return the free space where a folder lies; None when there is none to ask, or it does not answer."""
+    if folder is None:
         return None
-    return shutil.disk_usage(folder).free
+    try:
+        return shutil.disk_usage(folder).free
+    except OSError:
+        return None

@@ -32,7 +32,7 @@ class _Asked:
 
     def take(self, request: Request) -> None:
         if "/api/v1/chart/data" in request.url and request.method == "POST":
-            body = request.post_data_json
+            body: dict[str, Any] = request.post_data_json or {}
             chart = body.get("form_data", {}).get("slice_id")
             if chart is not None:
                 self.by_chart[chart] = body

@@ -153,7 +153,7 @@ class Canteen:
         """Return a lane's minutes of one local day; a lane is switched on from the first to the last hour."""
         rng = random.Random(f"{self._seed}/{lane.lane_id}/{day.date()}/minutes")  # noqa: S311 - a sample, not a secret
         away_until_s = 0.0
-        found = []
+        found: list[LaneMinute] = []
         for hour, share in self._hours(day):
             start = int(day.replace(hour=hour, minute=0, second=0, microsecond=0).astimezone(UTC).timestamp())
             for minute_s in range(start, start + 3600, 60):
@@ -168,7 +168,8 @@ class Canteen:
     def site_minutes(self, site: str, day: datetime, until_s: float) -> list[SiteMinute]:
         """Return the site's minutes: a publisher that lags at noon, and a disk that fills."""
         rng = random.Random(f"{self._seed}/{day.date()}/site")  # noqa: S311 - a sample, not a secret
-        found, depth = [], 0.0
+        found: list[SiteMinute] = []
+        depth = 0.0
         for hour, share in self._hours(day):
             start = int(day.replace(hour=hour, minute=0, second=0, microsecond=0).astimezone(UTC).timestamp())
             for minute_s in range(start, start + 3600, 60):

@@ -31,7 +31,8 @@ def test_sigterm_stores_the_minute_that_is_not_over_and_the_dimensions(tmp_path:
     config = tmp_path / "lane.yaml"
     config.write_text(CONFIG.format(folder=tmp_path, port=port, root=ROOT))
     command = [sys.executable, "-m", "app", "run", "--config", str(config)]
-    with subprocess.Popen(command, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE) as site:
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE) as site:
         try:
             give_up_s = time.monotonic() + 120
             while not ready(port):
