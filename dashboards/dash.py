@@ -36,7 +36,7 @@ from urllib.parse import quote, urlsplit
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 LOCK, UV_LOCK = HERE / "requirements.lock", ROOT / "requirements-uv.lock"
-START_S, STOP_S, STEP_S = 180.0, 15.0, 900.0
+START_S, STOP_S, STEP_S, PICTURE_S = 400.0, 15.0, 900.0, 400.0
 PAGES = ("traylane-operations", "traylane-sales", "traylane-quality")
 
 
@@ -356,7 +356,7 @@ def shot(server: Server, args: argparse.Namespace) -> None:
                 command += ["--hide-scrollbars", f"--user-data-dir={profile}", f"--window-size={args.size}"]
                 picture = folder / f"{page}.png"
                 command += ["--virtual-time-budget=40000", f"--screenshot={picture}", f"{server.shot_origin}/{page}"]
-                done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=180)
+                done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=PICTURE_S)
             if done.returncode or not picture.exists():
                 raise Trouble(f"Chromium made no picture of {page}")
             say(f"{picture}")
