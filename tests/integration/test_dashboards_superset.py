@@ -79,7 +79,7 @@ def superset(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
             yield running
         finally:
             assert running.dash("down") == 0
-            with pytest.raises(OSError, match="urlopen|timed out"):
+            with pytest.raises(OSError, match=r"urlopen|timed out"):
                 urllib.request.urlopen(f"{url}/health", timeout=2)
 
 
