@@ -29,7 +29,7 @@ from models.registry import Registry
 from models.settings import DetectorSettings
 from store.engine import open_store
 from store.spool import Spool
-from store.store import Store
+from store.sql_store import SqlStore
 from streams.factory import make_source
 from streams.source import Source, SourceSettings, content_key
 from tracker.tracker import MultiObjectTracker
@@ -182,7 +182,7 @@ class Site:
     lanes: dict[str, Lane]
     menu: Menu
     detectors: tuple[Detector, ...]
-    store: Store
+    store: SqlStore
     spools: tuple[Spool, ...]
     keepers: tuple[EvidenceKeeper, ...] = ()
 
@@ -197,7 +197,7 @@ class Site:
             detector.close()
 
 
-def build_site(config: LoadedConfig, clock: Clock, open_stores: Callable[[str, Clock], Store] = open_store) -> Site:
+def build_site(config: LoadedConfig, clock: Clock, open_stores: Callable[[str, Clock], SqlStore] = open_store) -> Site:
     """Build every lane of a configuration, not started. Everything that can be wrong is found here, before any thread.
 
     Raises:

@@ -30,7 +30,7 @@ class SiteSettings(Settings):
 
     name: str = Field(default="site", min_length=1, max_length=100, description="What people call this place")
     timezone: str = Field(
-        default="UTC", description="Time zone in which the pages tell times, such as Europe/Berlin (IANA name)"
+        default="UTC", description="Time zone of the pages and the dashboards: an IANA name, such as Europe/Berlin"
     )
 
     @field_validator("timezone")
@@ -55,6 +55,19 @@ class StoreSettings(Settings):
         default=Path("var/spool"), description="Folder in which events wait while the store is away, one file per lane"
     )
     spool_events: int = Field(default=100_000, ge=100, description="How many events may wait per lane")
+
+
+class DashboardsSettings(Settings):
+    """The dashboards, a server of its own (`dashboards/dash.py up`), shown inside the pages."""
+
+    url: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^/?#\s]+$",
+        description="Where Superset answers, e.g. http://127.0.0.1:8088; no panel if unset",
+    )
+    secret_file: Path = Field(
+        default=Path(".dash/dash_guest_secret"), description="File with the secret that signs a viewer's pass"
+    )
 
 
 class ModelsSettings(Settings):
@@ -121,6 +134,7 @@ class SiteConfig(Settings):
     site: SiteSettings = Field(default=SiteSettings(), description="The place")
     store: StoreSettings = Field(default=StoreSettings(), description="Where events and bills go")
     web: WebSettings = Field(default=WebSettings(), description="Where the pages are served")
+    dashboards: DashboardsSettings = Field(default=DashboardsSettings(), description="The dashboards, if there are any")
     models: ModelsSettings = Field(default=ModelsSettings(), description="Which models run")
     menu: MenuFileSettings = Field(default=MenuFileSettings(), description="Which menu is served")
     replays: ReplaySettings = Field(default=ReplaySettings(), description="Replays that are asked for over the pages")
