@@ -109,4 +109,3 @@ def _fuzz_one(operation, mode, count: int, random_seed: int, told: Fuzzed) -> No
 def _first(err: BaseException, case) -> str:
     failures = getattr(err, "exceptions", (err,))
     return f"{'; '.join(str(one) for one in failures)}\n{case.as_curl_command()}"
-

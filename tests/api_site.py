@@ -44,7 +44,12 @@ webhooks:
 lanes:
   lane1: {{source: {{url: "synthetic://easy?seed=1"}}}}  # the only one
 """
-MENU = "currency: EUR\ndishes:\n  soup: {title: Soup, price: 1}\n  cup: {title: Cup, price: 2}\n  cake: {title: Cake, price: 3}\n"
+MENU = """currency: EUR
+dishes:
+  soup: {title: Soup, price: 1}
+  cup: {title: Cup, price: 2}
+  cake: {title: Cake, price: 3}
+"""
 
 
 def made_bill(number: int, lane_id: str = "lane1", closed: bool = True, dishes: tuple[str, ...] = ("soup",)) -> Bill:
@@ -69,8 +74,8 @@ def made_events(bill: Bill) -> list[Event]:
     for revision, kind in enumerate(kinds, start=1):
         line = bill.lines[revision - 2] if kind is DecisionKind.LINE_ADD else None
         decision = Decision(
-            kind, None if line is None else line.track_id, bill.opened_at_s + revision, bill.opened_s + revision, "tray",
-            1.0, "made for a test", bill.bill_id, "" if line is None else line.dish,
+            kind, None if line is None else line.track_id, bill.opened_at_s + revision, bill.opened_s + revision,
+            "tray", 1.0, "made for a test", bill.bill_id, "" if line is None else line.dish,
             None if line is None else line.unit_price, revision, {} if line is None else {"line_no": line.line_no},
         )  # fmt: skip
         found.append(Event(f"{bill.bill_id}-{revision}", bill.lane_id, decision, "fixed@1", "ab" * 32))

@@ -230,9 +230,7 @@ def test_a_repeated_request_is_done_once(shared):
 
 def test_a_refusal_is_repeated_too(shared):
     address = "/api/v1/bills/bill-00006/lines/9/correction"
-    sent = [
-        shared.web.post(address, json={"action": "remove"}, headers={"Idempotency-Key": "k-6"}) for _ in range(2)
-    ]
+    sent = [shared.web.post(address, json={"action": "remove"}, headers={"Idempotency-Key": "k-6"}) for _ in range(2)]
     assert [problem_of(one, 409)["title"] for one in sent] == ["CorrectionRefused"] * 2
     assert sent[1].headers["Idempotent-Replayed"] == "true"
 
@@ -399,6 +397,10 @@ def test_a_configuration_is_checked_without_saving(shared):
     told = shared.web.post("/api/v1/settings/check", json={"text": text + "nonsense: 1\n"}).get_json()
     assert not told["valid"]
     assert told["faults"] == [
-        {"line": text.count("\n") + 1, "key": "nonsense", "message": "unknown key; check the spelling against docs/config.md"}
+        {
+            "line": text.count("\n") + 1,
+            "key": "nonsense",
+            "message": "unknown key; check the spelling against docs/config.md",
+        }
     ]
     assert shared.get("/settings")["text"] == text
