@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 
@@ -22,7 +22,12 @@ def served(site: ApiSite) -> Iterator[int]:
     """Serve an appliance on loopback; gives the port."""
     listener = socket.create_server(("127.0.0.1", 0))
     web = server.make_server(site.app, listener)
-    thread = threading.Thread(target=web.run, daemon=True)
+
+    def run() -> None:
+        with suppress(OSError):  # it is closed under its feet at the end
+            web.run()
+
+    thread = threading.Thread(target=run, daemon=True)
     thread.start()
     try:
         yield listener.getsockname()[1]
