@@ -134,12 +134,15 @@ def _note(decided_at: dict[int, float], update: LaneUpdate) -> None:
 def _collect(
     reader: Reader, decided_at: dict[int, float], delays_s: list[float], decisions: int, of_state: bool
 ) -> None:
+    seen: set[int] = set()
     while len(delays_s) < decisions:
         _, _, told = reader.next()
         arrived_s = time.monotonic()
         revision = told["bill"]["revision"] if of_state else told["revision"]
         # A correction is two events of one decision; the second is the change of the line.
-        if revision in decided_at and (of_state or told["kind"] == "line_revise"):
+        # A state is told again when the lane's figures change: what counts is when it was told first.
+        if revision in decided_at and revision not in seen and (of_state or told["kind"] == "line_revise"):
+            seen.add(revision)
             delays_s.append(arrived_s - decided_at[revision])
 
 
