@@ -66,8 +66,8 @@ def _starts(outcome: Outcome) -> list[str]:
     idle = sorted({row.arch for row in outcome.rows if row.depth == "scratch" and row.idle})
     if idle:
         told.append(
-            f"From scratch {', '.join(idle)} learnt next to nothing in this budget (the training loss hardly fell): gains "
-            "over scratch are those of this budget and rate; raise --epochs, or give --rate, before you quote them."
+            f"From scratch {', '.join(idle)} learnt next to nothing in this budget (the training loss hardly fell): "
+            "gains over scratch are those of this budget and rate; raise --epochs or give --rate before quoting them."
         )
     if len(won) == len(compared):
         gains = [one.result.gain.value or 0.0 for one in won]
