@@ -54,8 +54,7 @@ def main() -> None:
         rows.append(row(f"p_{name}", compared.result.p, "probability"))
     won = [one for one in outcome.of("start") if one.verdict == "better"]
     rows.append(row("pretrained_beats_scratch", len(won), "comparisons", len(outcome.of("start"))))
-    idle = {one.arch for one in outcome.rows if one.depth == "scratch" and one.idle}
-    rows.append(row("nets_that_learnt_nothing_from_scratch", len(idle), "nets"))
+    rows.append(row("nets_that_learnt_nothing_from_scratch", len(outcome.idle_scratch), "nets"))
     rows.append(row("seeds", args.seeds, "runs"))
     rows.append(row("test_photos", outcome.photos[1], "photos"))
     rows.append(row("accuracy_most_frequent_class", outcome.chance, "ratio"))

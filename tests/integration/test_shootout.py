@@ -122,7 +122,7 @@ def test_a_cut_study_goes_on_where_it_was(
     [
         (["--models", "resnet19"], ConfigError, "'resnet19': no such net; did you mean resnet18"),
         (["--models", "resnet18", "--depths", "deep"], ConfigError, "resnet18.*only --depths scratch"),
-        (["--depths", "deepp"], ConfigError, "--depths: .*'shallow', 'deep' or 'scratch'.*got 'deepp'"),
+        (["--depths", "deepest"], ConfigError, "--depths: .*'shallow', 'deep' or 'scratch'.*got 'deepest'"),
         (["--models", ARCH, "--weights", f"{ARCH}=missing.pth"], ModelNotFound, "missing.pth: no such file"),
         (["--weights", "missing.pth"], ConfigError, "give it as ARCH=FILE"),
         (["--classes", "redd,blue"], ConfigError, "--classes redd: no such class; did you mean 'red'"),

@@ -29,7 +29,7 @@ from training.finetune.checkpoints import write_whole
 
 CELLS = "cells"
 #: Counts up when the same cell would give another result.
-FORMAT = 1
+FORMAT = 2
 RecordT = TypeVar("RecordT", bound=BaseModel)
 
 

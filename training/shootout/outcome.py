@@ -119,6 +119,15 @@ class Outcome:
     chance: float
     warnings: tuple[str, ...]
 
+    @property
+    def idle_scratch(self) -> tuple[str, ...]:
+        """Nets that learnt next to nothing from scratch: their loss hardly fell, or their accuracy may be chance."""
+
+        def idle(row: Row) -> bool:
+            return row.idle or (row.accuracy.low is not None and row.accuracy.low <= self.chance)
+
+        return tuple(sorted({row.arch for row in self.rows if row.depth == "scratch" and idle(row)}))
+
     def of(self, family: Family) -> tuple[Comparison, ...]:
         """Return the comparisons of a family."""
         return tuple(one for one in self.comparisons if one.family == family)

@@ -63,11 +63,11 @@ def _starts(outcome: Outcome) -> list[str]:
     lost = [one for one in compared if one.verdict == "worse"]
     unsure = [one for one in compared if one.verdict == "unsure"]
     told = []
-    idle = sorted({row.arch for row in outcome.rows if row.depth == "scratch" and row.idle})
+    idle = outcome.idle_scratch
     if idle:
         told.append(
-            f"From scratch {', '.join(idle)} learnt next to nothing in this budget (the training loss hardly fell): "
-            "gains over scratch are those of this budget and rate; raise --epochs, or give --rate, before quoting them."
+            f"From scratch {', '.join(idle)} learnt next to nothing in this budget: "
+            "gains over scratch are those of this budget and rate; raise --epochs or give --rate before quoting them."
         )
     if len(won) == len(compared):
         gains = [one.result.gain.value or 0.0 for one in won]
