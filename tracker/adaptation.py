@@ -58,6 +58,10 @@ class Liveliness:
         product = surprise * table.surprise
         product *= well_seen
         table.surprise[:] = surprise
+        self.adapt(product, dt_s)
+
+    def adapt(self, product: Floats, dt_s: float) -> None:
+        """Move the factors by the products (4, N) of successive surprises, 0 where one is missing."""
         count = np.count_nonzero(product[0])
         if not count:
             return

@@ -75,7 +75,11 @@ def compare(tracks: Floats, found: Floats, settings: TrackerSettings) -> tuple[F
     overlap = both / ((sides[0] * sides[1] + others[0] * others[1]) * (grow * grow) - both)
     if settings.height_weight > 0.0:
         heights = shared[1] / (middle[1] * (2.0 * grow) - shared[1])
-        overlap *= heights if settings.height_weight == 1.0 else heights**settings.height_weight
+        if settings.height_weight == 1.5:
+            # The same everywhere to the last bit, as roots are and powers are not.
+            overlap *= heights * np.sqrt(heights)
+        else:
+            overlap *= heights if settings.height_weight == 1.0 else heights**settings.height_weight
     if settings.keeps_size:
         gap = np.maximum(gap - np.maximum(sides - others, 0.0) * 0.5, 0.0) / sides
     else:

@@ -38,6 +38,8 @@ class FrameEdges:
         touch = max(TOUCH_PX, TOUCH_SHARE * min(size))
         self._low = touch
         self._high = np.array([[size[0] - touch], [size[1] - touch]])
+        #: Low limit of touching, and the high ones in x and y.
+        self.limits = (touch, size[0] - touch, size[1] - touch)
         self._limit = np.array([size[0], size[1], size[0], size[1]], dtype=np.float64)
 
     def touched(self, mean: Floats) -> NDArray[np.int64]:

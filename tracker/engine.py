@@ -7,17 +7,26 @@ from numpy.typing import NDArray
 
 from core.records import TrackNote
 from tracker.absence import note_hands, settle
-from tracker.adaptation import Liveliness
+from tracker.adaptation import MOST_SURPRISE, Liveliness
 from tracker.appearance import learn_looks
 from tracker.association import Pairs
 from tracker.births import newcomers, recognise
+from tracker.compiled import Kernels, QuietFrame, loader
 from tracker.edges import FrameEdges
 from tracker.evidence import ClassEvidence
 from tracker.explain import Before, explain
 from tracker.group_motion import common_shift
-from tracker.kalman import Floats, Gaussians, process_noise, squared_sizes, transition
+from tracker.kalman import Floats, Gaussians, process_noise, squared_sizes
 from tracker.lifecycle import confirmable, expired
-from tracker.matching import ambiguous, match, possible_pairs
+from tracker.matching import (
+    DISPLACED_COST,
+    STRANGE_SHARE,
+    Matches,
+    ambiguous,
+    doubt_pairs,
+    match,
+    possible_pairs,
+)
 from tracker.measuring import Measurement, measure, relative_variance
 from tracker.observations import NO_BOXES, Observations, duplicates, observe
 from tracker.occlusion import Hands
@@ -29,15 +38,14 @@ from tracker.table import CLOCKS, CONFIRMED, COUNTED, SIGHTED, TENTATIVE, Mask, 
 DRIFT_S = 0.3
 #: The shortest time step (a stream whose clock stands still or goes back).
 SHORTEST_STEP_S = 1e-3
-#: A detection that costs more than this with every track lies where nothing should be; when this share of them does, it
-#: is time to ask whether all have moved.
-DISPLACED_COST, STRANGE_SHARE = 0.75, 0.4
 #: The first sighting of an object counts as a view of at least this many seconds.
 FIRST_LOOK_S = 0.05
 #: Frames that follow closer than this on one another say the same of what an object is: one of them is read.
 READ_STEP_S = 0.045
 #: A camera that moves no object by more than this (sizes) in a frame stands still.
 CAMERA_AT_REST = 0.02
+#: The decay of rates where every track is seen.
+NO_DECAY: Floats = np.zeros(0)
 #: More than this of a time step says no more about how long an object was watched.
 LONGEST_WATCH_S = 0.25
 
@@ -73,11 +81,20 @@ class TrackingEngine:
         # Velocities are averaged where somebody asks for the average.
         self._drifts = settings.slow > 0.0 or settings.group_motion
         # What depends on the time step alone, made anew when that changes.
-        self._step_s, self._transition, self._noise = 0.0, np.zeros((5, 5)), np.zeros((3, 4, 1))
+        self._step_s, self._noise = 0.0, np.zeros((3, 4, 1))
         self._tick, self._sighting = np.zeros((3, 1)), np.zeros((2, 1))
         self._next_id = 1
         self._unread_s = 0.0
         self._now_s: float | None = None
+        # What was seen well in the first frame of the stream, as what.
+        self._lay_there: dict[int, int] = {}
+        # None while numpy does all the work.
+        self._quiet: QuietFrame | None = None
+        self._loader = loader() if settings.compiled == "auto" and QuietFrame.supports(settings) else None
+
+    def use(self, made: Kernels) -> None:
+        """Let these kernels do the work of quiet frames from now on."""
+        self._quiet, self._loader = QuietFrame(made, self.settings, self._hand_class, self._edges), None
 
     def gap(self, seconds: float) -> None:
         """Take note that nothing was seen for `seconds`: time passes, but nothing is concluded from it."""
@@ -118,7 +135,11 @@ class TrackingEngine:
         dt_s = self._advance(captured_at_s)
         self.removed = ()
         table, settings = self.table, self.settings
-        seen = observe(boxes, scores, class_ids, class_probs, self._hand_class, settings, embeddings)
+        if self._loader is not None and self._loader.kernels is not None:
+            self.use(self._loader.kernels)
+        seen = None if self._quiet is None else self._quiet.observe(boxes, scores, class_ids, class_probs, embeddings)
+        if seen is None:
+            seen = observe(boxes, scores, class_ids, class_probs, self._hand_class, settings, embeddings)
         reading = None if image is None or self._sight is None else self._sight.look(image, table)
         before = table.motion.mean[:2].copy()
         if camera is None and reading is not None and reading.camera_certain >= settings.optical_flow.believe:
@@ -131,25 +152,26 @@ class TrackingEngine:
         if reading is not None:
             witnessed = follow_flow(reading, table, before, start, dt_s, settings)
         before = start
-        seen, possible = self._pairs(seen, dt_s)
-        if settings.group_motion and len(table) > 1 and len(seen) > 1:
-            possible = self._follow_jump(possible, seen, before, dt_s)
-        pairs = match(possible, table, seen, dt_s, settings)
+        seen, possible, pairs = self._match(seen, before, dt_s)
         marks = Before(table) if settings.explain else None
         self._hands.update(seen.hands, dt_s)
         hands = self._hands.boxes
         table.floats[CLOCKS] += self._tick
         merged = NO_BOXES
         if np.count_nonzero(pairs.free) < len(seen):
-            found = measure(table, pairs.column, pairs.everyone, seen, squares, hands, self._edges, settings)
-            self._correct(pairs.column, pairs.everyone, found, seen, dt_s, captured_at_s)
-            if found.merged is not None:
-                merged = seen.boxes(found.merged)
+            whole = None if self._quiet is None else self._quiet.measure(table, pairs.column, seen, squares)
+            if self._quiet is not None and whole is not None:
+                self._correct_quietly(self._quiet, pairs, whole, seen, dt_s, captured_at_s)
+            else:
+                found = measure(table, pairs.column, pairs.everyone, seen, squares, hands, self._edges, settings)
+                self._correct(pairs.column, pairs.everyone, found, seen, dt_s, captured_at_s)
+                if found.merged is not None:
+                    merged = seen.boxes(found.merged)
         if not pairs.everyone:
             settle(table, pairs.column, self._hands, merged, before, dt_s, self._edges, settings, witnessed)
         if len(hands) or np.count_nonzero(table.handled):
             note_hands(table, pairs.column, hands)
-        self._renew_population(pairs.free, seen, captured_at_s, dt_s)
+        self._renew_population(pairs, seen, captured_at_s, dt_s)
         if marks is not None:
             self.notes = explain(marks, table, possible, pairs, seen, settings)
 
@@ -182,20 +204,24 @@ class TrackingEngine:
         """Move all tracks on; return their squared sizes (4, N)."""
         table, settings = self.table, self.settings
         motion = table.motion
-        squares = squared_sizes(motion.mean[2:])
         if dt_s != self._step_s:
-            self._step_s, self._transition = dt_s, transition(dt_s)
+            self._step_s = dt_s
             self._noise = process_noise(dt_s, self._acceleration)
             self._tick = np.array([[dt_s], [1.0], [dt_s]])
             self._sighting = np.array([[1.0], [min(dt_s, LONGEST_WATCH_S)]])
         noise = self._noise if self._liveliness is None else self._noise * self._liveliness.variance_factors
-        motion.predict(self._transition, noise, squares, settings.keeps_size)
-        unseen = table.unseen_s > 0.0
-        if np.count_nonzero(unseen):
+        decay = NO_DECAY
+        if np.count_nonzero(table.unseen_s):
             coast_s: Floats | float = settings.coast_s
             if settings.steady_coast_s != settings.coast_s:
                 coast_s = np.where(table.moves_evenly(), settings.steady_coast_s, coast_s)
-            motion.slow_down(np.where(unseen, np.exp(-dt_s / coast_s), 1.0))
+            decay = np.where(table.unseen_s > 0.0, np.exp(-dt_s / coast_s), 1.0)
+        if self._quiet is not None:
+            return self._quiet.predict(table, noise, decay, dt_s)
+        squares = squared_sizes(motion.mean[2:])
+        motion.predict(dt_s, noise, squares, settings.keeps_size)
+        if decay is not NO_DECAY:
+            motion.slow_down(decay)
         np.maximum(motion.mean[2:], 1.0, out=motion.mean[2:])
         return squares
 
@@ -213,20 +239,28 @@ class TrackingEngine:
         table.anchor[:] = turn @ table.anchor + shift
         self._hands.warp(camera)
 
-    def _pairs(self, seen: Observations, dt_s: float) -> tuple[Observations, Pairs]:
-        """Return the frame without duplicates, and its possible pairs.
+    def _match(self, seen: Observations, before: Floats, dt_s: float) -> tuple[Observations, Pairs, Matches]:
+        """Return the frame without duplicates, its possible pairs, and who is who.
 
         Two boxes on one object are two choices for its track; where no track has a choice and no more than one
         detection is left over, there is nothing to look for.
         """
         settings, table = self.settings, self.table
-        possible = possible_pairs(table, seen, self.evidence, dt_s, settings)
+        if self._quiet is None:
+            possible = possible_pairs(table, seen, self.evidence, dt_s, settings)
+        else:
+            possible, pairs = self._quiet.pairs(table, seen, dt_s)
+            if pairs is not None:
+                return seen, possible, pairs
+            doubt_pairs(possible, table, seen, self.evidence, settings)
         if settings.duplicate_iou < 1.0 and (len(seen) > len(table) + 1 or ambiguous(possible, settings)):
             spare = duplicates(seen, settings.duplicate_iou)
             if spare is not None:
                 seen = seen.only((~spare).nonzero()[0])
                 possible = possible_pairs(table, seen, self.evidence, dt_s, settings)
-        return seen, possible
+        if settings.group_motion and len(table) > 1 and len(seen) > 1:
+            possible = self._follow_jump(possible, seen, before, dt_s)
+        return seen, possible, match(possible, table, seen, dt_s, settings)
 
     def _follow_jump(self, possible: Pairs, seen: Observations, before: Floats, dt_s: float) -> Pairs:
         """When many detections lie where no track is, ask whether all moved alike; move them and `before`."""
@@ -298,11 +332,46 @@ class TrackingEngine:
             self._average(matched, elapsed_s)
         if seen.embeddings is not None:
             learn_looks(table, column, seen.embeddings, elapsed_s, settings)
-        self._unread_s += dt_s
-        if self._unread_s >= READ_STEP_S:
-            # What was seen in the frames in between is the same view.
+        if self._reads(dt_s):
             self.evidence.add(table, column, everyone, seen, np.maximum(elapsed_s, self._unread_s))
             self._unread_s = 0.0
+
+    def _correct_quietly(
+        self,
+        quiet: QuietFrame,
+        pairs: Matches,
+        found: Measurement,
+        seen: Observations,
+        dt_s: float,
+        captured_at_s: float,
+    ) -> None:
+        """Do the same by the kernels, where every detection shows a whole object."""
+        table, settings = self.table, self.settings
+        fade = np.exp(table.unseen_s * (-1.0 / DRIFT_S)) if self._drifts else NO_DECAY
+        times = np.array([dt_s, self._sighting[1, 0], captured_at_s, settings.high_score, MOST_SURPRISE])
+        elapsed_s, product = quiet.correct(table, pairs, found, seen, fade, times)
+        if self._liveliness is not None:
+            self._liveliness.adapt(product, dt_s)
+        if seen.embeddings is not None:
+            learn_looks(table, pairs.column, seen.embeddings, elapsed_s, settings)
+        if not self._reads(dt_s):
+            return
+        if seen.class_probs is None and not len(seen.hands):
+            how = self.evidence.weights
+            differs, weight, ratio, named = quiet.weigh(table, pairs.column, seen, elapsed_s, self._unread_s, how)
+            self.evidence.add_ratios(table, named, weight, ratio, differs)
+        else:
+            since_s = np.maximum(elapsed_s, self._unread_s)
+            self.evidence.add(table, pairs.column, pairs.everyone, seen, since_s)
+        self._unread_s = 0.0
+
+    def _reads(self, dt_s: float) -> bool:
+        """Return whether this frame is read: what was seen in the frames in between is the same view.
+
+        A young track is read in every frame: each look counts for what it will be shown as.
+        """
+        self._unread_s += dt_s
+        return self._unread_s >= READ_STEP_S or bool(np.count_nonzero(self.table.state) < len(self.table))
 
     def _reupdate(self, matched: Mask | slice, found: Measurement) -> None:
         """Take the velocity of objects that come back after a while from where they were and are (OC-SORT's ORU)."""
@@ -328,19 +397,41 @@ class TrackingEngine:
         table.unsteady += share * (np.sqrt(change[0] * change[0] + change[1] * change[1]) - table.unsteady)
         table.drift += share * change
 
-    def _renew_population(self, free: Mask, seen: Observations, captured_at_s: float, dt_s: float) -> None:
+    def _renew_population(self, pairs: Matches, seen: Observations, captured_at_s: float, dt_s: float) -> None:
         """Confirm, begin and forget tracks."""
         table = self.table
-        if np.count_nonzero(table.state == TENTATIVE):
+        if np.count_nonzero(table.state) < len(table):
+            if self._lay_there:
+                self._look_again(pairs.column, seen)
             self._confirm()
-        if np.count_nonzero(free):
-            self._begin(newcomers(table, seen, free, self.settings), seen, captured_at_s, dt_s)
+        if np.count_nonzero(pairs.free):
+            self._begin(newcomers(table, seen, pairs.free, self.settings), seen, captured_at_s, dt_s)
         if self.at_start:
-            # Nothing came in before our eyes: what is seen well lay there before we looked.
-            table.state[table.score >= self.settings.sure_score] = CONFIRMED
+            well = table.score >= self.settings.sure_score
+            if self.settings.start_looks == 1:
+                # Nothing came in before our eyes: what is seen well lay there before we looked.
+                table.state[well] = CONFIRMED
+            else:
+                self._lay_there = dict(zip(table.track_id[well].tolist(), table.held[well].tolist(), strict=True))
             self.at_start = False
         if np.count_nonzero(table.unseen_s):
             self._drop(expired(table, self.settings))
+
+    def _look_again(self, column: Rows, seen: Observations) -> None:
+        """Let what lay there before the stream began count, as soon as a second look says the same of it as the first.
+
+        A first look alone may show it as the wrong thing; where two differ, the track is confirmed like any other.
+        """
+        table, there = self.table, {}
+        for k, track_id in enumerate(table.track_id.tolist()):
+            first = self._lay_there.get(track_id)
+            if first is None:
+                continue
+            if column[k] < 0:
+                there[track_id] = first
+            elif seen.class_ids[column[k]] == first and table.score[k] >= self.settings.sure_score:
+                table.state[k] = CONFIRMED
+        self._lay_there = there
 
     def _confirm(self) -> None:
         """Let tentative tracks that were seen enough count, under their old id where they are known."""

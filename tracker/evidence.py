@@ -19,13 +19,16 @@ names one class adds to the rows of that class and of *unknown* alone.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
+from numpy.typing import NDArray
 
 from tracker.kalman import Floats
 from tracker.observations import Observations
 from tracker.occlusion import most_covered
 from tracker.settings import TrackerSettings
-from tracker.table import Rows, TrackTable
+from tracker.table import TENTATIVE, Rows, TrackTable
 
 #: More independent views than this do not make a posterior sharper: detectors err alike again and again.
 MOST_VIEWS = 10.0
@@ -45,6 +48,14 @@ MOST_UNDER_HAND = 0.5
 LEAST_MOVED = 0.1
 
 
+@dataclass(frozen=True, slots=True)
+class ViewWeights:
+    """What `kernels.weigh` is told; see there."""
+
+    views: Floats
+    trust: Floats
+
+
 class ClassEvidence:
     """Reads class likelihoods off detections and keeps the sums in the track table.
 
@@ -57,6 +68,11 @@ class ClassEvidence:
         self._classes = classes
         self._settings = settings
         self._others = max(classes - 1, 1)
+        view_rate, moving_rate = 1.0 / settings.view_s, 1.0 / MOVING_VIEW_S
+        least = (LEAST_MOVED**2, LEAST_NEW, LEAST_SEEN)
+        views = (view_rate, moving_rate, settings.view_shift, *least, MOST_VIEWS)
+        trust = (settings.reliability, (1.0 - UNKNOWN_SHARE) / self._others, UNKNOWN_SHARE, FLOOR)
+        self.weights = ViewWeights(np.array(views), np.array(trust))
 
     def add(self, table: TrackTable, column: Rows, everyone: bool, seen: Observations, elapsed_s: Floats) -> None:
         """Add the detections of this frame to their tracks, and let these show the most probable label.
@@ -107,15 +123,30 @@ class ClassEvidence:
         sure = seen.scores.take(column) * self._settings.reliability
         doubt = 1.0 - sure
         other = np.maximum(doubt * ((1.0 - UNKNOWN_SHARE) / self._others), FLOOR)
-        unknown = np.maximum(doubt * UNKNOWN_SHARE, FLOOR)
-        count = len(table)
-        sums = table.log_likelihood.ravel()  # a view: the block is contiguous
-        sums[classes * count + np.arange(count)] += weight * np.log(np.maximum(sure, FLOOR) / other)
-        table.log_likelihood[self._classes] += weight * np.log(unknown / other)
+        ratio = np.stack([np.maximum(sure, FLOOR), np.maximum(doubt * UNKNOWN_SHARE, FLOOR)])
+        ratio /= other
         # What is seen again as what it is shown as stays what it is: only doubts need a look.
         changed = (classes != table.held) & (weight > 0.0)
-        if np.count_nonzero(changed):
-            self._hold(table, changed.nonzero()[0])
+        self.add_ratios(table, classes, weight, ratio, np.count_nonzero(changed) > 0)
+
+    def add_ratios(
+        self, table: TrackTable, classes: NDArray[np.int64], weight: Floats, ratio: Floats, differs: bool
+    ) -> None:
+        """Add what detections say that name one class each.
+
+        Args:
+            table: the tracks.
+            classes: (N,) that are named.
+            weight: (N,) of the views; 0 for tracks without a detection.
+            ratio: (2, N) likelihoods of the named class and of *unknown* against any other class.
+            differs: whether a class is named that its track does not show.
+        """
+        ratio = np.log(ratio)
+        ratio *= weight
+        table.log_likelihood[classes, np.arange(len(table))] += ratio[0]
+        table.log_likelihood[self._classes] += ratio[1]
+        if differs:
+            self._hold(table, ((classes != table.held) & (weight > 0.0)).nonzero()[0])
 
     def _add_probabilities(self, table: TrackTable, column: Rows, class_probs: Floats, weight: Floats) -> None:
         """Add detections (M, C) that say how probable each class is; see `add`."""
@@ -126,10 +157,13 @@ class ClassEvidence:
         self._hold(table, (weight > 0.0).nonzero()[0])
 
     def _hold(self, table: TrackTable, rows: Rows) -> None:
-        """Choose the labels that the tracks `rows` (K,) show; ties go to the first in the labels' order."""
+        """Choose the labels that the tracks `rows` (K,) show; ties go to the first in the labels' order.
+
+        Nobody has seen the label of a tentative track yet: it may change with every look.
+        """
         odds = self._odds(table, rows)[: self._classes]
         held, lines = table.held.take(rows), np.arange(rows.shape[0])
-        shown = held < self._classes
+        shown = (held < self._classes) & (table.state.take(rows) != TENTATIVE)
         odds[held[shown], lines[shown]] *= INERTIA
         table.held[rows] = odds.argmax(axis=0)
 

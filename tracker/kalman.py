@@ -11,10 +11,11 @@ never mix, the 8x8 covariance is four 2x2 blocks, of which three numbers each ar
 are divisions, and P stays positive definite because p00 and p00 p11 - p01^2 are only ever divided by S / R >= 1 in an
 update and grow by Q in a prediction.
 
-The five numbers (m, r, p00, p01, p11) of an axis are one column; F x and F P F' are linear in them, so one 5x5 matrix a
-step predicts every axis of every track (`transition`). Q is filterpy's `Q_discrete_white_noise` (R.
-Labbe), taken once for dt = 1 s and variance 1: its entries grow with dt^4, dt^3 and dt^2, and with the square of the
-acceleration, which is given relative to the size of each box (`squared_sizes`).
+The five numbers (m, r, p00, p01, p11) of an axis are one column. F P F' is taken one factor after the other: p00 grows
+by dt p01, p01 by dt p11, and p00 by dt times the new p01, which makes p00 + 2 dt p01 + dt^2 p11. No matrix product is
+asked for: these sums are the same to the last bit on every machine, those of a library are not. Q is filterpy's
+`Q_discrete_white_noise` (R. Labbe), taken once for dt = 1 s and variance 1: its entries grow with dt^4, dt^3 and dt^2,
+and with the square of the acceleration, which is given relative to the size of each box (`squared_sizes`).
 """
 
 from __future__ import annotations
@@ -27,19 +28,6 @@ Floats = NDArray[np.float64]
 # Q_discrete_white_noise(dim=2, dt=1.0, var=1.0), written out: importing filterpy costs a second of each start (it
 # brings scipy.stats along), and a test holds these equal to what it returns.
 _Q00, _Q01, _Q11 = 0.25, 0.5, 1.0
-
-
-def transition(dt_s: float) -> Floats:
-    """Return the matrix (5, 5) that moves (m, r, p00, p01, p11) `dt_s` seconds on, with d = 1 and without Q."""
-    return np.array(
-        [
-            [1.0, dt_s, 0.0, 0.0, 0.0],
-            [0.0, 1.0, 0.0, 0.0, 0.0],
-            [0.0, 0.0, 1.0, 2.0 * dt_s, dt_s * dt_s],
-            [0.0, 0.0, 0.0, 1.0, dt_s],
-            [0.0, 0.0, 0.0, 0.0, 1.0],
-        ]
-    )
 
 
 def process_noise(dt_s: float, acceleration: Floats) -> Floats:
@@ -93,22 +81,23 @@ class Gaussians:
         zeros = np.zeros_like(measured)
         return cls(np.stack([measured, zeros, noise * noise, zeros, rate_std * rate_std]))
 
-    def predict(self, matrix: Floats, noise: Floats, squares: Floats, keeps_size: bool = False) -> None:
-        """Move all states on.
+    def predict(self, dt_s: float, noise: Floats, squares: Floats, keeps_size: bool = False) -> None:
+        """Move all states on, in place, with d = 1.
 
         Args:
-            matrix: (5, 5) of `transition`.
+            dt_s: seconds, > 0.
             noise: (3, 4, 1) of `process_noise`.
             squares: (4, N) of `squared_sizes`.
             keeps_size: d = 0 for width and height: a size has no rate that lasts.
         """
-        shape = self.state.shape
-        state = (matrix @ self.state.reshape(5, -1)).reshape(shape)
+        state, variances = self.state, self.state[2:]
+        self.mean += self.rate * dt_s
+        variances[:2] += variances[1:] * dt_s
+        self.p00 += self.p01 * dt_s
         if keeps_size:
             state[1, 2:] = 0.0
             state[3:, 2:] = 0.0
-        state[2:] += noise * squares
-        self.bind(state)
+        variances += noise * squares
 
     def slow_down(self, decay: Floats) -> None:
         """Multiply the rates of the centres by `decay` (N,), 0..1, after a prediction whose d was 1."""

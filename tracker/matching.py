@@ -20,6 +20,9 @@ YOUNG_COST_LIMIT, YOUNG_COST_RATE = 0.8, 2.0
 SURELY_OTHER = 0.9
 #: Overlap below which no pair is a match, whatever else speaks for it.
 LEAST_OVERLAP = 0.08
+#: A detection that costs more than this with every track lies where nothing should be; when this share of them does, it
+#: is time to ask whether all have moved.
+DISPLACED_COST, STRANGE_SHARE = 0.75, 0.4
 
 
 @dataclass(slots=True)
@@ -69,11 +72,19 @@ def possible_pairs(
     cost -= overlap
     if some_unseen:
         cost += (settings.unseen_weight * (table.unseen_s > 0.0)).take(rows)
+    pairs = Pairs(rows, columns, cost, overlap, (len(table), len(seen)))
+    doubt_pairs(pairs, table, seen, evidence, settings)
+    return pairs
+
+
+def doubt_pairs(
+    pairs: Pairs, table: TrackTable, seen: Observations, evidence: ClassEvidence, settings: TrackerSettings
+) -> None:
+    """Add to the cost of `pairs`, which is by place and size alone, what classes and looks say against them."""
     if settings.class_weight > 0.0:
-        _doubt_other_classes(cost, rows, columns, table, seen, evidence, settings)
+        _doubt_other_classes(pairs.cost, pairs.rows, pairs.columns, table, seen, evidence, settings)
     if seen.embeddings is not None and settings.embedding_weight > 0.0:
-        cost += settings.embedding_weight * unlikeness(table, rows, seen.embeddings, columns)
-    return Pairs(rows, columns, cost, overlap, (len(table), len(seen)))
+        pairs.cost += settings.embedding_weight * unlikeness(table, pairs.rows, seen.embeddings, pairs.columns)
 
 
 def _doubt_other_classes(
@@ -111,6 +122,11 @@ def ambiguous(pairs: Pairs, settings: TrackerSettings) -> bool:
     return bool(np.count_nonzero(rows[1:] == rows[:-1]))
 
 
+def young_limit(dt_s: float, settings: TrackerSettings) -> float:
+    """Return what the second sighting of a tentative track may cost, `dt_s` seconds after the first."""
+    return min(YOUNG_COST_LIMIT + YOUNG_COST_RATE * dt_s, settings.match_cost)
+
+
 def match(pairs: Pairs, table: TrackTable, seen: Observations, dt_s: float, settings: TrackerSettings) -> Matches:
     """Pair tracks and detections in three stages (after ByteTrack, Zhang et al., ECCV 2022).
 
@@ -139,8 +155,7 @@ def match(pairs: Pairs, table: TrackTable, seen: Observations, dt_s: float, sett
             free[columns] = False
         if not all_known:
             young = pair_high & ~pair_known & free.take(pairs.columns)
-            limit = min(YOUNG_COST_LIMIT + YOUNG_COST_RATE * dt_s, settings.match_cost)
-            rows, columns = assign(pairs, young, limit)
+            rows, columns = assign(pairs, young, young_limit(dt_s, settings))
             column[rows] = columns
             free[columns] = False
     return Matches(column, free, np.count_nonzero(column < 0) == 0)

@@ -6,6 +6,8 @@ keep their size, lie still for long and are covered by hands) and `PEDESTRIAN` (
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from core.settings import Settings
@@ -120,7 +122,13 @@ class TrackerSettings(Settings):
         default=5, ge=2, description="or, where the detector misses much, so many times in half that share"
     )
     sure_score: float = Field(
-        default=0.6, ge=0, le=2, description="what this sure lies in the first frame of a stream counts at once"
+        default=0.6,
+        ge=0,
+        le=2,
+        description="what this sure lies in the first frame of a stream counts at once",
+    )
+    start_looks: Literal[1, 2] = Field(
+        default=1, description="2: it counts only when the next look at it says the same class (the label is steadier)"
     )
     tentative_s: float = Field(
         default=0.3, gt=0, description="a tentative track that is not seen for this long is dropped"
@@ -171,6 +179,13 @@ class TrackerSettings(Settings):
 
     # Pictures
     optical_flow: FlowSettings = Field(default=FlowSettings(), description="motion and presence from the pictures")
+
+    # Speed
+    compiled: Literal["auto", "never"] = Field(
+        default="auto",
+        description="auto: quiet frames are worked on by compiled code once it is there, where numba is installed "
+        "(pip install traylane[fast]); results are the same to the last bit",
+    )
 
     # For people who debug
     explain: bool = Field(

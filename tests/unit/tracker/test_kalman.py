@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tracker import kalman
-from tracker.kalman import Gaussians, process_noise, squared_sizes, transition
+from tracker.kalman import Gaussians, process_noise, squared_sizes
 
 
 def _oracle(measured: np.ndarray, noise: np.ndarray, rate_std: np.ndarray) -> KalmanFilter:
@@ -48,7 +48,7 @@ def test_equals_filterpy_over_a_life_with_variable_steps_misses_and_decay(seed: 
         decay = np.array([centre_decay, centre_decay, *([0.0] * 2 if keeps_size else [1.0] * 2)])
         squares = squared_sizes(np.abs(batch.mean[2:]) + 1.0)
         quiet = np.zeros((3, 4, 1))
-        batch.predict(transition(dt_s), quiet, squares, keeps_size)
+        batch.predict(dt_s, quiet, squares, keeps_size)
         batch.slow_down(np.full(count, centre_decay))
         batch.state[2:] += process_noise(dt_s, acceleration) * squares
         seen = rng.random(count) < 0.7
@@ -71,8 +71,8 @@ START = np.array([[100.0], [50.0], [40.0], [30.0]])
 def test_noise_is_added_by_the_prediction() -> None:
     plain, noisy = (Gaussians.start(START, START * 0.01, START) for _ in range(2))
     squares, noise = squared_sizes(START[2:]), process_noise(0.1, np.array([8.0, 8.0, 2.0, 2.0]))
-    plain.predict(transition(0.1), np.zeros((3, 4, 1)), squares)
-    noisy.predict(transition(0.1), noise, squares)
+    plain.predict(0.1, np.zeros((3, 4, 1)), squares)
+    noisy.predict(0.1, noise, squares)
     np.testing.assert_allclose(noisy.state[2:] - plain.state[2:], noise * squares)
     np.testing.assert_array_equal(noisy.state[:2], plain.state[:2])
 
@@ -105,7 +105,7 @@ def test_covariance_stays_positive_definite(steps: list[tuple[float, bool, float
     start = np.array([[300.0], [200.0], [60.0], [80.0]])
     states = Gaussians.start(start, start * 0.02 + 0.1, start)
     for dt_s, seen, noise, decay in steps:
-        states.predict(transition(dt_s), process_noise(dt_s, np.full(4, 8.0)), squared_sizes(start[2:]))
+        states.predict(dt_s, process_noise(dt_s, np.full(4, 8.0)), squared_sizes(start[2:]))
         states.slow_down(np.array([decay]))
         states.update(start + noise, np.full((4, 1), noise**2 if seen else np.inf))
         determinant = states.p00 * states.p11 - states.p01**2
