@@ -33,6 +33,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "counter_frames_",
         "frame_p",
         "pedestrian_frame_",
+        "numpy_frames_per_s_",
         *(f"{peer}_frames_per_s_" for peer in PEERS),
     ),
     "flow": ("flow_",),

@@ -16,6 +16,7 @@ import psutil
 from bench.results_file import row
 from bench.tracker_speed import SEQ, scene
 from bench.tracker_tools import Maker, Result, Rows, Step
+from tracker.compiled import KERNELS_S, loader
 from tracker.mot import make, make_counter
 
 LIVE_OBJECTS, LIVE_FRAMES, LIVE_BAR_KIB = 200, 500, 256.0
@@ -108,6 +109,7 @@ def growth(maker: Maker, frames: int) -> Growth:
     """Run a tracker through `frames` frames of churn; both moments are a whole number of periods after the start."""
     if frames < 10 * PERIOD:
         raise ValueError(f"growth is measured over at least {10 * PERIOD} frames, got {frames}")
+    loader().wait(KERNELS_S)  # what loads in between is not the tracker's either
     period = churn(PERIOD)
     early, late = frames // 10 // PERIOD, frames // PERIOD
     step = maker(CHURN_SEQ)

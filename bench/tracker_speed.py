@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 from bench.results_file import row
 from bench.tracker_peers import PEERS, Runner
 from bench.tracker_tools import Result, Rows
-from tracker.mot import make, make_counter
+from tracker.compiled import KERNELS_S, loader
+from tracker.mot import Step, make, make_counter
+from tracker.settings import PEDESTRIAN
 
 SEQ = {"name": "speed", "fps": 30.0, "w": 1280, "h": 720, "n": 0, "gmc": None}
 FRAMES = 150
@@ -56,6 +58,11 @@ def ours(maker: Callable[[Mapping[str, object]], Callable[[Rows], Rows]]) -> Cal
     return lambda: ((lambda rows: rows), maker(SEQ))
 
 
+def by_numpy(seq: Mapping[str, object]) -> Step:
+    """Return the pedestrian preset as it runs where numba is not installed."""
+    return Step(seq, PEDESTRIAN.model_copy(update={"compiled": "never"}))
+
+
 def frame_times(makers: Mapping[str, Callable[[], Runner]], frames: list[Rows], repeats: int) -> dict[str, Times]:
     """Return the CPU seconds (F,) of each frame for each tracker, run in turns, at the best of the repeats."""
     best = {name: np.full(len(frames), np.inf) for name in makers}
@@ -78,8 +85,9 @@ def frame_times(makers: Mapping[str, Callable[[], Runner]], frames: list[Rows], 
 
 
 def speed_rows(repeats: int, counts: tuple[int, ...] = COUNTS, frames: int = FRAMES) -> list[Result]:
-    """Return frames/s of both presets and of the peers, and the percentiles of a frame."""
-    makers = {"pedestrian": ours(make), "counter": ours(make_counter), **PEERS}
+    """Return frames/s of both presets, with and without kernels, and of the peers, and the percentiles of a frame."""
+    loader().wait(KERNELS_S)
+    makers = {"pedestrian": ours(make), "counter": ours(make_counter), "numpy": ours(by_numpy), **PEERS}
     rows = []
     for n in counts:
         best = frame_times(makers, scene(n, frames), repeats)
@@ -87,7 +95,7 @@ def speed_rows(repeats: int, counts: tuple[int, ...] = COUNTS, frames: int = FRA
         share = COUNTER_SHARE * speed["pedestrian"]
         rows.append(row(f"frames_per_s_{n}", speed["pedestrian"], "frames/s", MARKS.get(n)))
         rows.append(row(f"counter_frames_per_s_{n}", speed["counter"], "frames/s", share))
-        rows += [row(f"{name}_frames_per_s_{n}", speed[name], "frames/s") for name in PEERS]
+        rows += [row(f"{name}_frames_per_s_{n}", speed[name], "frames/s") for name in ("numpy", *PEERS)]
         rows.append(row(f"frames_per_s_{n}_over_bytetrack", speed["pedestrian"] / speed["bytetrack"], "ratio", 1.0))
         for name, prefix in (("counter", ""), ("pedestrian", "pedestrian_")):
             p50, p99 = np.percentile(best[name] * 1e3, (50, 99)).tolist()

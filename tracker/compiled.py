@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import importlib
 import importlib.util
 import logging
 import os
@@ -49,8 +50,8 @@ _SIGNATURES = {
 }
 #: A lane that starts has better things to do than to load kernels.
 _LATER_S = 5.0
-#: The compiler gets no more than this.
-_COMPILER_TIMEOUT_S = 600.0
+#: The compiler gets no more than this, and who waits for the kernels may wait as long.
+KERNELS_S = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,10 @@ class Kernels:
     measure: Callable[..., Any] = kernels.measure
     correct: Callable[..., Any] = kernels.correct
     weigh: Callable[..., Any] = kernels.weigh
+
+    def __deepcopy__(self, memo: dict[int, object]) -> Kernels:
+        """Return the same ones: a copy of a tracker needs no compiler."""
+        return self
 
 
 class Loader:
@@ -116,8 +121,7 @@ def compile_kernels() -> Kernels:
         ImportError: numba is not installed.
         RuntimeError: numba finds no folder where it may keep what it compiled (`NUMBA_CACHE_DIR` names one).
     """
-    import numba
-
+    numba = importlib.import_module("numba")
     # Divisions as numpy's: without a check for zero. No fast maths: it would change the order of operations.
     jit = functools.partial(numba.njit, cache=True, error_model="numpy", fastmath=False)
     typed = {name: arguments.replace("b1", "boolean") for name, arguments in _SIGNATURES.items()}
@@ -128,12 +132,10 @@ def compile_kernels() -> Kernels:
 
 def _stamp() -> Path:
     """Return the file that says that this version of the kernels has been compiled, in numba's own folder."""
-    import llvmlite.binding
-    import numba
-
+    numba, llvm = importlib.import_module("numba"), importlib.import_module("llvmlite.binding")
     source = Path(kernels.__file__)
     said = (source.read_bytes(), source.stat().st_mtime_ns, sys.version, numba.__version__)
-    key = hashlib.sha256(repr((*said, llvmlite.binding.get_host_cpu_name())).encode()).hexdigest()[:16]
+    key = hashlib.sha256(repr((*said, llvm.get_host_cpu_name())).encode()).hexdigest()[:16]
     return Path(str(numba.njit(cache=True)(kernels.predict).stats.cache_path)) / f"tracker-kernels-{key}.compiled"
 
 
@@ -147,7 +149,7 @@ def _compile_elsewhere() -> None:
     command = [sys.executable, "-m", "tracker.compiled"]
     root = Path(__file__).parents[1]
     done = subprocess.run(  # noqa: S603 - our own module
-        command, cwd=root, capture_output=True, text=True, timeout=_COMPILER_TIMEOUT_S, check=False
+        command, cwd=root, capture_output=True, text=True, timeout=KERNELS_S, check=False
     )
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)} ended with {done.returncode}: {done.stderr.strip()[-300:]}")

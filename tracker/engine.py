@@ -90,11 +90,11 @@ class TrackingEngine:
         self._lay_there: dict[int, int] = {}
         # None while numpy does all the work.
         self._quiet: QuietFrame | None = None
-        self._loader = loader() if settings.compiled == "auto" and QuietFrame.supports(settings) else None
+        self._waits = settings.compiled == "auto" and QuietFrame.supports(settings) and loader().problem is None
 
     def use(self, made: Kernels) -> None:
         """Let these kernels do the work of quiet frames from now on."""
-        self._quiet, self._loader = QuietFrame(made, self.settings, self._hand_class, self._edges), None
+        self._quiet, self._waits = QuietFrame(made, self.settings, self._hand_class, self._edges), False
 
     def gap(self, seconds: float) -> None:
         """Take note that nothing was seen for `seconds`: time passes, but nothing is concluded from it."""
@@ -135,8 +135,8 @@ class TrackingEngine:
         dt_s = self._advance(captured_at_s)
         self.removed = ()
         table, settings = self.table, self.settings
-        if self._loader is not None and self._loader.kernels is not None:
-            self.use(self._loader.kernels)
+        if self._waits and (made := loader().kernels) is not None:
+            self.use(made)
         seen = None if self._quiet is None else self._quiet.observe(boxes, scores, class_ids, class_probs, embeddings)
         if seen is None:
             seen = observe(boxes, scores, class_ids, class_probs, self._hand_class, settings, embeddings)

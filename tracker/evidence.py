@@ -127,7 +127,7 @@ class ClassEvidence:
         ratio /= other
         # What is seen again as what it is shown as stays what it is: only doubts need a look.
         changed = (classes != table.held) & (weight > 0.0)
-        self.add_ratios(table, classes, weight, ratio, np.count_nonzero(changed) > 0)
+        self.add_ratios(table, classes, weight, ratio, bool(np.count_nonzero(changed)))
 
     def add_ratios(
         self, table: TrackTable, classes: NDArray[np.int64], weight: Floats, ratio: Floats, differs: bool
