@@ -7,8 +7,10 @@ import itertools
 import numpy as np
 import pytest
 
-from core.records import TrackState
-from tests.unit.tracker.counter_world import by_id, counted, counted_ids, detections, hand, item, play, tracker
+from core.records import HAND, TrackState
+from tests.unit.tracker.counter_world import LABELS, by_id, counted, counted_ids, detections, hand, item, play, tracker
+from tracker.settings import COUNTER
+from tracker.tracker import MultiObjectTracker
 
 
 @pytest.mark.parametrize(("fps", "latest_s"), [(30.0, 0.20), (20.0, 0.21), (10.0, 0.21), (5.0, 0.21)])
@@ -22,6 +24,17 @@ def test_confirms_quickly_at_every_frame_rate(fps: float, latest_s: float) -> No
 def test_what_lies_there_when_a_stream_begins_counts_at_once_if_it_is_seen_well() -> None:
     assert len(counted(play([[item(200, 150)]])[0])) == 1
     assert not counted(play([[item(200, 150, score=0.55)]])[0])
+
+
+def test_with_two_looks_what_lies_there_waits_for_one_that_agrees_and_shows_the_likelier_class() -> None:
+    two = MultiObjectTracker(COUNTER.model_copy(update={"start_looks": 2}), LABELS, (1280, 720))
+    agrees, differs = item(200, 150), item(400, 150)
+    wrong = item(400, 150, label=next(label for label in LABELS if label not in ("soup", HAND)))
+    said = play([[agrees, wrong], *[[agrees, differs]] * 8], on=two)
+    assert [len(counted(tracks)) for tracks in said[:3]] == [0, 1, 1]
+    assert len(counted(said[4])) == 2
+    shown = [t.posterior[0][0] for tracks in said for t in counted(tracks) if t.track_id == 2]
+    assert set(shown) == {"soup"}
 
 
 def test_two_equal_dishes_side_by_side_are_two() -> None:
