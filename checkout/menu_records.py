@@ -89,6 +89,7 @@ class Revision(Settings):
     number: int = Field(default=0, ge=0, description="Counted from 1; 0 is the empty menu at the start")
     parent: int = Field(default=0, ge=0, description="What undo goes back to")
     before: int = Field(default=0, ge=0, description="What was in force before")
+    content_of: int = Field(default=0, ge=0, description="Which revision had this content first; 0: this one")
     made_at_s: float = Field(default=0.0, description="UTC epoch seconds")
     who: str = Field(default="", max_length=200, description="Who made it")
     what: str = Field(default="", max_length=500, description="What was done, for people")

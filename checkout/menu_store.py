@@ -280,17 +280,9 @@ class MenuStore:
             if before.number == 0 or (before.parent == 0 and not before.dishes):
                 raise DataError("nothing to undo: the taught menu is as it was at the start")
             old = self.read(before.parent)
-            undone = self._undone(before)
-            return self._put_in_force(before, old.parent, f"undo: {undone}"[:500], who, old, old.calibration)
-
-    def _undone(self, revision: Revision) -> str:
-        """Return what the change was that made a revision's content, also where an undo brought that back."""
-        one = revision
-        while one.number and one.what.startswith("undo: "):
-            one = self.read(one.before)
-            if one.parent == revision.parent and one.dishes == revision.dishes and not one.what.startswith("undo: "):
-                break
-        return one.what
+            undone = self.read(before.content_of or before.number).what
+            first = old.content_of or old.number
+            return self._put_in_force(before, old.parent, f"undo: {undone}", who, old, old.calibration, first)
 
     def _put_in_force(
         self,
@@ -300,6 +292,7 @@ class MenuStore:
         who: str,
         content: Revision,
         calibration: CalibrationRecord | None,
+        content_of: int = 0,
     ) -> Revision:
         folder = self.folder / "revisions"
         taken = [int(path.stem) for path in folder.glob("*.json") if path.stem.isdigit()] if folder.is_dir() else []
@@ -307,6 +300,7 @@ class MenuStore:
             number=max([before.number, *taken]) + 1,
             parent=parent,
             before=before.number,
+            content_of=content_of,
             made_at_s=round(self._clock.utc_s(), 3),
             who=who[:200],
             what=what[:500],

@@ -11,7 +11,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from core.boxes import iou
 from core.errors import DataError
 from core.records import HAND, Box, Frame
 from models.detector import Detector
@@ -29,10 +28,14 @@ DARK, BURNT = 38.0, 0.6
 BLURRED = 0.012
 #: A thing that the detector is this sure of is there.
 SURE = 0.4
+#: A detector is shown the photo on a canvas of this size, filling it by these shares.
+_CANVAS, _SHARES = (640, 360), (1.0, 0.6, 0.36)
+#: A box that lies in another by more than this share is part of it; two that share more than `_SAME` are one.
+_NESTED, _SAME, _LEAST_AREA = 0.3, 0.5, 16.0
 #: A stored photo is no larger than this on its long side, and has this much around the dish (its share).
 KEPT_SIDE, KEPT_MARGIN = 640, 0.35
 #: A crop has this much around the box, as a share of its sides; the same at the lane and in the gallery.
-CROP_MARGIN = 0.06
+CROP_MARGIN = 0.02
 #: Turns, and what else is varied along with them: scale, light, and side in pixels to which a view is shrunk.
 TURNS = 16
 _SCALES = (1.0, 0.9, 1.12, 1.0)
@@ -210,51 +213,61 @@ def find_dish(image: Image, detector: Detector | None, name: str = "the photo") 
 
 
 def _detected(image: Image, detector: Detector) -> list[Box]:
-    """Return what a detector finds at the first size at which it finds anything: whole photo, then shrunk ones.
+    """Return what a detector finds, in the whole photo and in shrunk ones.
 
-    Detectors know things of the size in which they lie on a counter; a dish that fills the photo is shrunk to that.
+    Detectors know things of the size in which they lie on a counter. Of a dish that fills the photo they find parts (the
+    cream on a pudding); shrunk, the whole. What is found in both is the larger one, with the parts in it.
     """
     height, width = image.shape[:2]
-    for share in (1.0, 0.5, 0.3):
-        if share == 1.0:
-            shown, left, top, scale = image, 0, 0, 1.0
-        else:
-            scale = min(share * 1280 / width, share * 720 / height)
-            small = cv2.resize(
-                image, (max(round(width * scale), 1), max(round(height * scale), 1)), interpolation=cv2.INTER_AREA
-            )
-            edge = np.median(_border(image), axis=0)
-            shown = np.empty((720, 1280, 3), np.uint8)
-            shown[:] = edge.astype(np.uint8)
-            left, top = (1280 - small.shape[1]) // 2, (720 - small.shape[0]) // 2
-            shown[top : top + small.shape[0], left : left + small.shape[1]] = small
-        found = detector.detect([Frame("teach", 0, 0.0, 0.0, np.ascontiguousarray(shown))])[0]
+    boxes: list[NDArray[np.float64]] = []
+    for share in _SHARES:
+        shown, (left, top), scale = _shrunk(image, share)
+        found = detector.detect([Frame("teach", 0, 0.0, 0.0, shown)])[0]
         hands = np.array([label == HAND for label in detector.labels])[found.class_ids]
         sure = (found.scores >= SURE) & ~hands
-        boxes = (found.boxes[sure] - np.array([left, top, left, top])) / scale
-        boxes = np.clip(boxes, 0.0, [width, height, width, height])
-        things = _apart(boxes[np.argsort(-found.scores[sure], kind="stable")].astype(np.float64))
-        if things:
-            return things
-    return []
+        here = (found.boxes[sure].astype(np.float64) - np.array([left, top, left, top])) / scale
+        edges = np.stack([here[:, 0], here[:, 1], width - here[:, 2], height - here[:, 3]], axis=1)
+        # What reaches over the photo's edges on three sides is the table.
+        ground = (edges < 0.02 * min(width, height)).sum(axis=1) >= 3
+        boxes.append(np.clip(here[~ground], 0.0, [width, height, width, height]))
+    return _apart(np.concatenate(boxes))
+
+
+def _shrunk(image: Image, share: float) -> tuple[Image, tuple[int, int], float]:
+    """Return a picture of `_CANVAS` pixels that a photo fills by `share`, where it lies there, and its scale."""
+    (wide, high), (height, width) = _CANVAS, image.shape[:2]
+    scale = min(share * wide / width, share * high / height)
+    size = (max(round(width * scale), 1), max(round(height * scale), 1))
+    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    left, top = (wide - size[0]) // 2, (high - size[1]) // 2
+    # The photo's edges go on, so that the photo is no thing of its own.
+    rest = (top, high - size[1] - top, left, wide - size[0] - left)
+    shown = cv2.copyMakeBorder(small, *rest, borderType=cv2.BORDER_REPLICATE)
+    return np.ascontiguousarray(shown, np.uint8), (left, top), scale
 
 
 def _apart(boxes: NDArray[np.float64]) -> list[Box]:
-    """Return boxes (N, 4) without those that lie in another: what is on a plate is part of it."""
+    """Return boxes (N, 4), the largest first, each grown by those that lie in it: what is on a plate is part of it."""
     areas = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
-    kept: list[int] = []
+    kept: list[NDArray[np.float64]] = []
     for i in np.argsort(-areas, kind="stable").tolist():
-        if areas[i] < 16:
+        if areas[i] < _LEAST_AREA:
             continue
-        inside = False
-        for j in kept:
-            low, high = np.maximum(boxes[i, :2], boxes[j, :2]), np.minimum(boxes[i, 2:], boxes[j, 2:])
+        for at, whole in enumerate(kept):
+            low, high = np.maximum(boxes[i, :2], whole[:2]), np.minimum(boxes[i, 2:], whole[2:])
             shared = float(np.prod(np.maximum(high - low, 0.0)))
-            overlap = float(iou(boxes[i : i + 1], boxes[j : j + 1])[0, 0])
-            inside |= shared > 0.7 * float(areas[i]) or overlap > 0.4
-        if not inside:
-            kept.append(i)
-    return [(float(a), float(b), float(c), float(d)) for a, b, c, d in boxes[sorted(kept)].tolist()]
+            if shared > _NESTED * float(areas[i]):
+                grown = np.concatenate([np.minimum(boxes[i, :2], whole[:2]), np.maximum(boxes[i, 2:], whole[2:])])
+                # Of a box that lies almost inside only the detector's noise sticks out.
+                kept[at] = grown if shared < 0.9 * float(areas[i]) and shared < _SAME * _area(whole) else whole
+                break
+        else:
+            kept.append(boxes[i])
+    return [(float(a), float(b), float(c), float(d)) for a, b, c, d in kept]
+
+
+def _area(box: NDArray[np.float64]) -> float:
+    return float((box[2] - box[0]) * (box[3] - box[1]))
 
 
 def _border(image: Image) -> NDArray[np.float32]:

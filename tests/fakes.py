@@ -279,6 +279,7 @@ class ColourEmbedder:
         """Nothing to let go."""
 
     def _vector(self, crop: NDArray[np.uint8]) -> NDArray[np.float64]:
+        crop = crop[:: max(crop.shape[0] // 24, 1), :: max(crop.shape[1] // 24, 1)]
         height, width = crop.shape[:2]
         y, x = np.mgrid[0:height, 0:width]
         near = np.exp(-3 * (((y + 0.5) / height - 0.5) ** 2 + ((x + 0.5) / width - 0.5) ** 2) / 0.25)
