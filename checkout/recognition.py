@@ -57,8 +57,10 @@ LEAST_WEIGHT = 1e-3
 Shares = Mapping[str, float]
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Look:
+    """One look at a track: its vector, what it weighs, and how new it was."""
+
     vector: NDArray[np.float32]
     weight: float
     new: float
@@ -191,7 +193,8 @@ class Recogniser:
         dossier.count, dossier.last_s, dossier.last_box = dossier.count + 1, now_s, track.box
         dossier.looks.append(look)
         if len(dossier.looks) > self._settings.kept_looks:
-            dossier.looks.remove(min(dossier.looks, key=lambda one: one.weight))
+            lightest = min(range(len(dossier.looks)), key=lambda at: dossier.looks[at].weight)
+            del dossier.looks[lightest]
         self._add(dossier, [look])
 
     def _add(self, dossier: _Dossier, looks: list[_Look]) -> None:
