@@ -28,6 +28,7 @@ from models.detector import Detector
 from models.device import find_device
 from models.embedder import Embedder
 from models.ort_detector import OrtDetector
+from models.ort_embedder import OrtEmbedder
 from models.registry import Registry
 from models.settings import DetectorSettings
 from store.engine import open_store
@@ -68,8 +69,6 @@ def build_embedder(config: LoadedConfig) -> Embedder:
         ConfigError: the configuration names none.
         ModelError: it is missing, or is not what its card says.
     """
-    from models.ort_embedder import OrtEmbedder
-
     settings = config.site.models.embedder
     if settings is None:
         raise ConfigError(f"{config.name}: models.embedder is null, so dishes cannot be taught; name a card there")
