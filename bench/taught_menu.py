@@ -17,9 +17,11 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import hashlib
 import json
 import math
 import os
+import shutil
 import sys
 import time
 from collections import Counter
@@ -31,7 +33,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from bench.lane_accuracy import FPS, SIZE, LaneSource, configuration
+from bench.lane_accuracy import FPS, SIZE, LaneSource, code_key, configuration
 from bench.results_file import ROOT, row, write_results
 from bench.workers import worker_pool
 from checkout.build import build_detector, build_live_menu, build_menu, build_pipeline, build_teacher
@@ -42,7 +44,9 @@ from checkout.pipeline import LaneUpdate
 from checkout.teaching import TeachRequest
 from core.boxes import iou
 from core.clock import SystemClock
+from core.files import sha256_of, write_atomic
 from core.records import HAND, DecisionKind
+from models.bare_onnx import find_model
 from replay.metrics import calibration
 from replay.observe import updates
 from replay.recording import Recording
@@ -368,6 +372,31 @@ def large_gallery(dishes: int = 10_000, dimensions: int = 128) -> list[dict[str,
     ]
 
 
+def key() -> str:
+    """Return a hash of all that a result depends on: the product's code, both models, and this file."""
+    content = hashlib.sha256(code_key(with_model=False).encode() + Path(__file__).read_bytes())
+    config = configuration("tray")
+    embedder = config.site.models.embedder
+    for card in (CARD, "" if embedder is None else embedder.card):
+        content.update(sha256_of(Path(find_model(card, config.folder).file)).encode())
+    return content.hexdigest()[:12]
+
+
+def run_all(tasks: Sequence[Task], store: Path, workers: int, name: str) -> dict[Task, dict[str, Any]]:
+    """Run the tasks that have no kept result; a run that was cut goes on where it was."""
+    places = {task: FOLDER / f"{name}-{task.seed}-{task.trays}-{task.heads:d}.json" for task in tasks}
+    missing = [task for task in tasks if not places[task].exists()]
+    print(f"{len(tasks) - len(missing)} of {len(tasks)} lanes are kept from before ({name})", flush=True)
+    with worker_pool(workers) as pool:
+        running = {pool.submit(run_task, task, str(store)): task for task in missing}
+        for done, future in enumerate(as_completed(running), start=1):
+            result, task = future.result(), running[future]
+            write_atomic(places[task], json.dumps(result))
+            rate = result["frames"] / result["seconds"]
+            print(f"{done}/{len(missing)} {task}: {result['frames']} frames at {rate:.0f}/s", flush=True)
+    return {task: json.loads(place.read_text()) for task, place in places.items()}
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the bench; return 1 if a mark is missed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -384,14 +413,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"  {warning}", flush=True)
     first = FINAL_SEED if args.final else DEVELOPMENT_SEED
     tasks = [Task(first + 10 * heads + i, args.trays, bool(heads)) for heads in (0, 1) for i in range(args.lanes)]
-    results: dict[Task, dict[str, Any]] = {}
-    with worker_pool(args.workers) as pool:
-        running = {pool.submit(run_task, task, str(store)): task for task in tasks}
-        for done, future in enumerate(as_completed(running), start=1):
-            result = results[running[future]] = future.result()
-            rate = result["frames"] / result["seconds"]
-            print(f"{done}/{len(tasks)} {running[future]}: {result['frames']} frames at {rate:.0f}/s", flush=True)
-    (FOLDER / "latest.json").write_text(json.dumps([results[task] for task in tasks]))
+    results = run_all(tasks, store, args.workers, key())
+    shutil.rmtree(store)
     rows = [
         row("dishes_taught", len(TAUGHT), "dishes"),
         row("teach_median", float(np.median(taught["seconds"])), "s", 5.0, "lower"),

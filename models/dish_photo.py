@@ -215,8 +215,8 @@ def find_dish(image: Image, detector: Detector | None, name: str = "the photo") 
 def _detected(image: Image, detector: Detector) -> list[Box]:
     """Return what a detector finds, in the whole photo and in shrunk ones.
 
-    Detectors know things of the size in which they lie on a counter. Of a dish that fills the photo they find parts, the
-    cream on a pudding; shrunk, the whole. What is found in both is the larger one, with the parts in it.
+    Detectors know things of the size in which they lie on a counter. Of a dish that fills the photo they find parts,
+    such as the cream on a pudding; shrunk, the whole. What is found in both is the larger one, with the parts in it.
     """
     height, width = image.shape[:2]
     boxes: list[NDArray[np.float64]] = []

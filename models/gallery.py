@@ -27,7 +27,7 @@ LEAST_DISHES = 5
 #: A calibration looks at no more than so many views and dishes.
 MOST_QUERIES = 512
 #: How much less similar another plate of a dish is to its views than they are to one another.
-GAP = 0.12
+GAP = 0.22
 #: Share of objects that are thought to be on no menu.
 UNKNOWN_PRIOR = 0.3
 _THRESHOLDS = np.linspace(0.0, 0.95, 39)
@@ -58,7 +58,7 @@ class Calibration:
 
 
 #: Used while a gallery is too small to calibrate on.
-SHIPPED = Calibration(threshold=0.6, temperature=0.05, lookalike=0.85)
+SHIPPED = Calibration(threshold=0.66, temperature=0.05, lookalike=0.88)
 
 
 @dataclass(frozen=True, eq=False)
