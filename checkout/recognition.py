@@ -15,8 +15,9 @@ Detector and gallery are two witnesses, each with a blind spot of its own. Over 
 
 with d the tracker's class posterior. For a dish that the detector never learnt d(k) is the detector's *unknown* share,
 and at least `foreign_floor`, since detectors name something else with confidence for what they never saw; for a dish
-that was never taught g(k) is the gallery's *unknown* share. Dishes that are not on today's menu get nothing. One
-temperature T calibrates the whole.
+that was never taught g(k) is the gallery's *unknown* share. Where both know a dish, the gallery's doubt has a floor
+(`gallery_floor`): one photo does not show all that a dish can look like. Dishes that are not on today's menu get
+nothing. One temperature T calibrates the whole.
 
 The vectors of the best looks are kept, so that a menu that is swapped judges objects that lie there already.
 """
@@ -270,6 +271,9 @@ def combine(
             continue
         d = seen.get(label, FLOOR) if label in learnt else max(strange, settings.foreign_floor)
         g = looks.get(label, FLOOR) if label in taught else rest
+        if label in learnt and label in taught:
+            # One photo does not show all that a dish can look like; the detector saw thousands.
+            g = max(g, settings.gallery_floor)
         joint[label] = max(d, FLOOR) * max(g, FLOOR)
     unknown = max(strange, settings.unknown_floor) * max(rest, FLOOR)
     power = 1.0 / settings.temperature

@@ -82,8 +82,14 @@ class RecognitionSettings(Settings):
         le=1,
         description="For a dish that the detector never learnt: its word for another one leaves at least this much",
     )
+    gallery_floor: float = Field(
+        default=0.02,
+        gt=0,
+        le=1,
+        description="A gallery that does not recognise a dish leaves this much for a detector that does",
+    )
     unknown_floor: float = Field(
-        default=0.02, gt=0, le=1, description="What a detector that is sure leaves for something unknown at least"
+        default=0.005, gt=0, le=1, description="What a detector that is sure leaves for something unknown at least"
     )
     temperature: float = Field(
         default=1.0,

@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import ConfigDict, Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from core.errors import ModelMismatch, ModelNotFound
 from core.files import sha256_of
@@ -161,7 +161,9 @@ class ModelCard(Settings):
 
     @field_validator("classes")
     @classmethod
-    def _classes_differ(cls, classes: tuple[str, ...]) -> tuple[str, ...]:
+    def _classes_differ(cls, classes: tuple[str, ...], card: ValidationInfo) -> tuple[str, ...]:
+        if not classes and card.data.get("task") == "detect":
+            raise ValueError("a detector needs classes, at least one")
         twice = sorted({name for name in classes if classes.count(name) > 1})
         if twice:
             raise ValueError(f"class names must differ, {', '.join(twice)} is there twice")
@@ -179,8 +181,6 @@ class ModelCard(Settings):
         if self.task == "detect":
             if self.decoder is None:
                 raise ValueError("a detector needs a decoder (or is it an embedder? then say task: embed)")
-            if not self.classes:
-                raise ValueError("a detector needs classes, at least one")
             if self.dimensions is not None:
                 raise ValueError("dimensions are an embedder's; a detector has none")
             return self

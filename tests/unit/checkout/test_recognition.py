@@ -214,6 +214,10 @@ def test_a_dish_that_only_the_detector_knows_is_what_the_gallery_does_not_know()
     assert found["steak"] > 0.9
 
 
+def test_a_plate_that_looks_unlike_its_photo_is_what_a_sure_detector_says() -> None:
+    assert joint({"peas": 0.99}, {"peas": 0.002, "soup": 0.007}, 0.99)["peas"] > 0.7
+
+
 def test_what_neither_knows_is_unknown() -> None:
     assert sum(joint({"steak": 0.1, "peas": 0.1}, {"soup": 0.02, "peas": 0.02}, 0.96).values()) < 0.4
 
