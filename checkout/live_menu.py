@@ -121,8 +121,7 @@ class LiveMenu:
         if self._embedder is None:
             self._embedder = self._make_embedder()
         today = revision.model_copy(update={"dishes": sold})
-        known: dict[str, Vectors] = dict(self._vectors)
-        gallery = self._store.gallery(today, self._embedder.name, self._embedder, known)
-        # What is not sold any more is not kept in memory.
-        self._vectors = known
+        gallery, self._vectors = self._store.gallery_and_vectors(
+            today, self._embedder.name, self._embedder, self._vectors
+        )
         return Knowledge(menu, gallery, self._embedder)

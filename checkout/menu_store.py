@@ -203,6 +203,15 @@ class MenuStore:
         gallery = make_gallery(embedder, dishes)
         return make_gallery(embedder, dishes, calibrate(gallery)) if dishes else gallery
 
+    def gallery_and_vectors(
+        self, revision: Revision, embedder: str, make: Embedder | None, known: Mapping[str, Vectors]
+    ) -> tuple[Gallery, dict[str, Vectors]]:
+        """Return the gallery, and the vectors that it is made of, those of other photos left out. See `gallery`."""
+        cache = dict(known)
+        gallery = self.gallery(revision, embedder, make, cache)
+        used = {f"{embedder} {_key(photo)}" for record in revision.dishes.values() for photo in record.photos}
+        return gallery, {name: vectors for name, vectors in cache.items() if name in used}
+
     # --- writing -------------------------------------------------------------------------------------------------
 
     def keep_photo(self, content: bytes) -> str:

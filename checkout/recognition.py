@@ -96,7 +96,7 @@ class Recogniser:
         self._settings = settings
         self._labels = frozenset(label for label in labels if label not in (HAND, ITEM))
         self._dossiers: dict[int, _Dossier] = {}
-        self._knowledge = knowledge
+        self._knowledge, self._taught = knowledge, _names(knowledge)
         self._trouble = ""
 
     @property
@@ -112,7 +112,7 @@ class Recogniser:
     def change(self, knowledge: Knowledge) -> None:
         """Go on with another menu and gallery; what was seen of the objects is judged anew by it."""
         same = self._knowledge.embedder is knowledge.embedder
-        self._knowledge = knowledge
+        self._knowledge, self._taught = knowledge, _names(knowledge)
         for dossier in self._dossiers.values():
             dossier.log_sum, dossier.gallery, dossier.weight, dossier.views = None, None, 0.0, 0.0
             if not same or knowledge.gallery is None:
@@ -232,8 +232,7 @@ class Recogniser:
         witness = None if dossier is None else dossier.gallery
         if witness is None and not any(label in self._knowledge.menu.off_today for label, _ in track.posterior):
             return track
-        gallery = self._knowledge.gallery
-        taught = frozenset(gallery.names) if gallery is not None and witness is not None else frozenset()
+        taught = self._taught if witness is not None else frozenset[str]()
         posterior = combine(track.posterior, witness, self._labels, taught, self._knowledge, self._settings)
         held = "" if dossier is None else dossier.held
         ranked = sorted(posterior.items(), key=lambda one: (-one[1] * (INERTIA if one[0] == held else 1.0), one[0]))
@@ -241,6 +240,10 @@ class Recogniser:
             dossier.held = ranked[0][0]
         listed = tuple((label, p) for label, p in ranked[:TOP_LABELS] if p >= LEAST_LISTED)
         return replace(track, posterior=listed)
+
+
+def _names(knowledge: Knowledge) -> frozenset[str]:
+    return frozenset() if knowledge.gallery is None else frozenset(knowledge.gallery.names)
 
 
 def combine(

@@ -147,7 +147,7 @@ def test_a_broken_menu_is_refused_and_shown_and_the_old_one_stays(running: Runni
     running.wait(lambda: running.label() == "soup")
     pointer = running.store.folder / "current"
     whole = pointer.read_bytes()
-    pointer.write_text("half a poin")
+    pointer.write_text("half a line")
     running.wait(lambda: running.lane.health().state is LaneState.DEGRADED, LIVE_S)
     assert "revision 1 stays in force" in running.lane.health().why
     assert running.label() == "soup"
