@@ -352,7 +352,7 @@ def _interval(
     ]
 
 
-def large_gallery(dishes: int = 10_000, dimensions: int = 128) -> list[dict[str, Any]]:
+def large_gallery(dishes: int = 10_000, dimensions: int = 256) -> list[dict[str, Any]]:
     """Measure a look-up in a gallery of 10 000 dishes of one photo each."""
     from models.dish_photo import TURNS
     from models.gallery import calibrate, make_gallery
@@ -403,6 +403,11 @@ def run_all(tasks: Sequence[Task], store: Path, workers: int, name: str) -> dict
     return {task: json.loads(place.read_text()) for task, place in places.items()}
 
 
+def _reached(line: Mapping[str, Any]) -> bool:
+    """Return whether a row reaches its mark; nothing at all, where less is better, has no ratio and does."""
+    return bool(line["value"] == 0 if line["ratio"] is None else line["ratio"] >= 1)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the bench; return 1 if a mark is missed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -438,7 +443,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"{line['name']:<46} {line['value']!s:>10} {line['unit']}")
     else:
         write_results("taught_menu" + ("_other_embedder" if args.embedder else ""), rows)
-    missed = [line["name"] for line in rows if line["reference"] is not None and (line["ratio"] or 0) < 1]
+    missed = [line["name"] for line in rows if line["reference"] is not None and not _reached(line)]
     print("missed: " + ", ".join(missed) if missed else "all marks are reached")
     return 1 if missed else 0
 

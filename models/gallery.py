@@ -14,7 +14,7 @@ another plate of the same dish is, by a `gap` that was measured once on developm
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,8 @@ GAP = 0.22
 UNKNOWN_PRIOR = 0.3
 _THRESHOLDS = np.linspace(0.0, 0.95, 39)
 _TEMPERATURES = np.geomspace(0.01, 0.25, 18)
+#: Galleries of more views than this (about 1500 dishes of one photo) are looked through in two steps, see `match`.
+MOST_EXACT, SHORTLIST = 25_000, 200
 #: A temperature is never taken to be lower: crops of a lane are worse than photos.
 LEAST_TEMPERATURE = 0.03
 
@@ -78,6 +80,7 @@ class Gallery:
     views: Vectors
     owner: NDArray[np.int64]
     calibration: Calibration = SHIPPED
+    _means: Vectors | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.views.ndim != 2 or self.owner.shape != (len(self.views),):
@@ -89,18 +92,38 @@ class Gallery:
             raise ValueError("views must be unit vectors")
         self.views.flags.writeable = False
         self.owner.flags.writeable = False
+        if len(self.views) > MOST_EXACT:
+            starts = np.searchsorted(self.owner, np.arange(len(self.names)))
+            means = np.add.reduceat(self.views, starts, axis=0) / counts[:, None]
+            object.__setattr__(self, "_means", means.astype(np.float32))
 
     def __len__(self) -> int:
         return len(self.names)
 
     def match(self, embeddings: Vectors) -> Vectors:
-        """Return how similar embeddings (N, D) are to each dish: (N, K) cosines of the nearest view."""
+        """Return how similar embeddings (N, D) are to each dish: (N, K) cosines of the nearest view.
+
+        In a gallery of more than `MOST_EXACT` views that is so of the `SHORTLIST` dishes whose mean view is nearest; of
+        the others it is the cosine with their views on average, which is less.
+        """
         if not len(self.names):
             return np.zeros((len(embeddings), 0), np.float32)
+        if self._means is not None:
+            return self._match_shortlist(embeddings, self._means)
         near: Vectors = embeddings @ self.views.T
         starts = np.searchsorted(self.owner, np.arange(len(self.names)))
         best: Vectors = np.maximum.reduceat(near, starts, axis=1)
         return best
+
+    def _match_shortlist(self, embeddings: Vectors, means: Vectors) -> Vectors:
+        similar: Vectors = embeddings @ means.T
+        near = np.argpartition(-similar, SHORTLIST, axis=1)[:, :SHORTLIST]
+        for query, dishes, line in zip(embeddings, np.sort(near, axis=1), similar, strict=True):
+            low, high = np.searchsorted(self.owner, dishes), np.searchsorted(self.owner, dishes, side="right")
+            rows = np.concatenate([np.arange(a, b) for a, b in zip(low.tolist(), high.tolist(), strict=True)])
+            starts = np.concatenate([[0], np.cumsum(high - low)[:-1]])
+            line[dishes] = np.maximum.reduceat(self.views[rows] @ query, starts)
+        return similar
 
     def log_posterior(self, similarities: Vectors) -> Floats:
         """Return the logarithms (N, K+1) of how probable each dish is; the last column is *unknown*."""

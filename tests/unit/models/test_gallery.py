@@ -130,3 +130,16 @@ def test_ten_thousand_dishes_fit() -> None:
     gallery = make_gallery("e@1", [(f"d{k:05d}", vectors[k]) for k in range(10_000)])
     assert gallery.match(vectors[:3, 0]).argmax(axis=1).tolist() == [0, 1, 2]
     assert calibrate(gallery).dishes == 10_000
+
+
+def test_a_large_gallery_finds_the_same_dishes_in_two_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    dishes = cloud(400, 0.6, seed=4, width=48)
+    exact = make_gallery("e@1", dishes)
+    monkeypatch.setattr("models.gallery.MOST_EXACT", 100)
+    monkeypatch.setattr("models.gallery.SHORTLIST", 40)
+    coarse = make_gallery("e@1", dishes)
+    queries = exact.views[::7]
+    one, other = exact.match(queries), coarse.match(queries)
+    np.testing.assert_array_equal(one.argmax(axis=1), other.argmax(axis=1))
+    np.testing.assert_allclose(one.max(axis=1), other.max(axis=1), atol=1e-6)
+    assert (other <= one + 1e-6).all()
