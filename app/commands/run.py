@@ -190,12 +190,12 @@ def _faces(config: LoadedConfig, built: BuiltSite, clock: Clock) -> Site:
     from checkout.overlay import draw
 
     def picture_of(lane_id: str) -> Draw:
-        zones = build_zones(config.lane(lane_id)[1])
+        zones, lane = build_zones(config.lane(lane_id)[1]), built.lanes[lane_id]
 
         def picture(update: LaneUpdate) -> NDArray[np.uint8]:
             if update.frame is None:
                 raise ValueError("an update without a frame has no picture")
-            return draw(update.frame.image, update.tracks, update.bill, zones, built.menu)
+            return draw(update.frame.image, update.tracks, update.bill, zones, lane.menu)
 
         return picture
 
