@@ -187,15 +187,15 @@ class Tutor:
             self._named = np.concatenate([self._named, rows])[-NAMED_WINDOW:]
 
     def _calibrate(self, step: int) -> None:
-        """Fit to the windows. What share of labels is wrong is settled at the end of the run-in."""
+        """Fit to the windows. What shares of labels are missing and wrong is settled at the end of the run-in."""
         scores, classes, explained = self._looks[:, 0], self._looks[:, 1].astype(np.int64), self._looks[:, 2]
         seen = explained >= 0
         if self._missing.on and (explained == 1).sum() >= LEAST_SEEN:
-            before, known = self._belief, self._missing.labelled or None
+            known = self._missing.labelled or None
+            if known is None and self._belief is not None and step > self._run_in:
+                # From here on the teacher sees its own pseudo-labels again: c fitted to them would run away.
+                known = self._belief.labelled
             self._belief = fit_belief(scores[seen], explained[seen] == 1, known)
-            # What a net knows by heart makes labels look complete: after the run-in c only ever falls.
-            if before is not None and step > self._run_in and self._belief.labelled > before.labelled:
-                self._belief = fit_belief(scores[seen], explained[seen] == 1, before.labelled)
             there = np.bincount(classes[explained != 0], minlength=self._classes).astype(np.float64)
             free = explained == 0
             self._least = least_belief(
