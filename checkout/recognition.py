@@ -269,7 +269,7 @@ def combine(
     strange = max(1.0 - sum(seen.values()), 0.0)
     looks, rest = gallery if gallery is not None else ({}, 1.0)
     joint: dict[str, float] = {}
-    for label in {*seen, *looks}:
+    for label in {**seen, **looks}:
         if label not in menu and label not in menu.ignored:
             continue
         d = seen.get(label, FLOOR) if label in learnt else max(strange, settings.foreign_floor)
