@@ -180,7 +180,7 @@ def _publishers(config: LoadedConfig, built: BuiltSite, clock: Clock) -> Publish
 
     if not isinstance(built.store, SqlStore):
         raise TypeError(f"publishers need a store in a database, not a {type(built.store).__name__}")
-    return Publishers(config.site, built.store, built.lanes, built.menu, clock)
+    return Publishers(config.site, built.store, built.lanes, lambda: built.live_menu.current.menu, clock)
 
 
 def _faces(config: LoadedConfig, built: BuiltSite, clock: Clock) -> Site:
