@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from app.metrics import Instruments
 from app.screen import Draw, LaneScreen
 from checkout.correction import Correction, Ticket
@@ -19,7 +22,7 @@ from checkout.lane import Lane
 from checkout.menu import Menu
 from checkout.pipeline import LaneUpdate
 from core.clock import Clock
-from core.records import Bill, DecisionKind
+from core.records import Bill, Box, DecisionKind
 from store.store import Store
 
 READY_WITHIN_S = 5.0
@@ -169,6 +172,16 @@ class Site:
         if asked:
             view.lane.answer(track_id, dish)
         return asked
+
+    def seen(self, lane_id: str, track_id: int) -> tuple[NDArray[np.uint8], Box] | None:
+        """Return the newest frame (H, W, 3) of a lane and where an object is in it; None if it is not seen now."""
+        view = self._views[lane_id]
+        with view.lock:
+            update = view.update
+        if update is None or update.frame is None:
+            return None
+        found = next((track for track in update.tracks.tracks if track.track_id == track_id and track.matched), None)
+        return None if found is None else (update.frame.image, found.box)
 
     def health(self) -> dict[str, LaneHealth]:
         """Return the health of every lane."""

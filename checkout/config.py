@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, field_validator
@@ -102,6 +103,9 @@ class MenuFileSettings(Settings):
     )
     store: Path | None = Field(
         default=Path("var/menu"), description="Folder of what is taught (`traylane teach`); null: only the menu file"
+    )
+    learn_from_answers: Literal["never", "taught", "all"] = Field(
+        default="taught", description="An answer to a lane's question adds a photo: to taught dishes, to all, or never"
     )
 
 
