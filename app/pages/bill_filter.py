@@ -1,4 +1,4 @@
-"""What a person typed into the filter of the bills, as the API's query: times in the site's zone, amounts as written."""
+"""What a person typed into the filter of the bills, as the API takes it: times in the site's zone, any decimal mark."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The display at a lane: the bill in big letters for the guest; answers, corrections and confirmation for the cashier."""
+"""The display at a lane: the bill in big letters for the guest; answers and corrections for the cashier."""
 
 from __future__ import annotations
 
