@@ -112,9 +112,9 @@ class Site:
         timezone: str = "UTC",
         zones: Mapping[str, tuple[Zone, ...]] | None = None,
     ) -> None:
-        self.name, self.menu, self.loopback_only, self.timezone = name, menu, loopback_only, timezone
+        self.name, self.loopback_only, self.timezone = name, loopback_only, timezone
         self.currency = menu.currency
-        self.menu_titles = {dish.name: dish.title for dish in menu.dishes.values()}
+        self._first_menu = menu
         self.closing = threading.Event()
         self.store, self._clock, self._storage = store, clock, storage
         self._instruments = Instruments(self.health, self.free_bytes)
@@ -122,6 +122,17 @@ class Site:
         self._views = {
             lane.lane_id: self._view(lane, draw[lane.lane_id], (zones or {}).get(lane.lane_id, whole)) for lane in lanes
         }
+
+    @property
+    def menu(self) -> Menu:
+        """The menu in force: what is taught while lanes run is on it as soon as they have taken it up."""
+        views = self._views.values()
+        return max((view.lane.menu for view in views), key=lambda menu: menu.revision, default=self._first_menu)
+
+    @property
+    def menu_titles(self) -> dict[str, str]:
+        """What people read for each dish of the menu in force, by name."""
+        return {dish.name: dish.title for dish in self.menu.dishes.values()}
 
     @property
     def lane_ids(self) -> list[str]:
@@ -260,7 +271,7 @@ class Site:
     def _view(self, lane: Lane, draw: Draw, zones: tuple[Zone, ...]) -> _LaneView:
         lane_id = lane.lane_id
         screen = LaneScreen(draw, self._clock, lambda seconds: self._instruments.observe_picture(lane_id, seconds))
-        debug = LaneScreen(lambda update: draw_debug(update, zones, self.menu), self._clock, lambda seconds: None)
+        debug = LaneScreen(lambda update: draw_debug(update, zones, lane.menu), self._clock, lambda seconds: None)
         view = _LaneView(lane, screen, debug, ZoneMask(zones))
         lane.subscribe(view.take)
         lane.subscribe(lambda update: self._observe(lane_id, update))
@@ -280,6 +291,7 @@ class Site:
 
     def shown_bill(self, bill: Bill) -> dict[str, Any]:
         """Return a bill as JSON-able values."""
+        menu = self.menu
         return {
             "bill_id": bill.bill_id,
             "lane_id": bill.lane_id,
@@ -291,7 +303,7 @@ class Site:
                 {
                     "line_no": line.line_no,
                     "dish": line.dish,
-                    "title": self.menu_titles.get(line.dish, line.dish),
+                    "title": menu.title(line.dish),
                     "quantity": line.quantity,
                     "unit_price": line.unit_price,
                     "confidence": round(line.confidence, 3),
@@ -303,14 +315,13 @@ class Site:
     def _shown_question(self, question: _Question, update: LaneUpdate | None) -> dict[str, Any]:
         tracks = () if update is None else update.tracks.tracks
         posterior = next((track.posterior for track in tracks if track.track_id == question.track_id), ())
-        choices = [(dish, p) for dish, p in posterior if dish in self.menu_titles][:CHOICES]
+        menu = self.menu
+        choices = [(dish, p) for dish, p in posterior if dish in menu][:CHOICES]
         return {
             "track_id": question.track_id,
             "bill_id": question.bill_id,
             "asked_at": _utc(question.asked_at_s),
-            "choices": [
-                {"dish": dish, "title": self.menu_titles[dish], "probability": round(p, 3)} for dish, p in choices
-            ],
+            "choices": [{"dish": dish, "title": menu.title(dish), "probability": round(p, 3)} for dish, p in choices],
         }
 
 

@@ -12,7 +12,7 @@ import json
 import re
 from collections.abc import Callable, Iterable
 
-from flask import Blueprint, Request, Response, request
+from flask import Blueprint, Request, Response, request, send_file
 from pydantic import BaseModel
 
 from app.api.checking import checked_body, checked_path, checked_query
@@ -122,6 +122,7 @@ def _answered_once(operation: Operation, call: Call, key: str, raw: bytes) -> Re
         ) from None
     if kept is not None:
         response = Response(kept.body, status=kept.status)
+        response.headers.remove("Content-Type")
         response.headers.extend(kept.headers)
         response.headers["Idempotent-Replayed"] = "true"
         return response
@@ -151,7 +152,11 @@ def _settled(operation: Operation, call: Call) -> Response:
 
 
 def _respond(operation: Operation, reply: Reply) -> Response:
-    if reply.stream is not None:
+    if reply.file is not None:
+        # Conditional: browsers seek in a clip by asking for ranges of it.
+        response = send_file(reply.file.resolve(), mimetype=reply.media, conditional=True)
+        response.headers["Cache-Control"] = "private, max-age=60"
+    elif reply.stream is not None:
         pieces: Iterable[str] = reply.stream
         if request.method == "HEAD":
             close = getattr(reply.stream, "close", None)

@@ -18,7 +18,7 @@ _REASONS = {
     200: "Done", 201: "Made", 202: "Taken up", 204: "Done", 304: "Not changed since",
     400: "The address, a parameter, a header or the JSON is wrong", 401: "Log in first",
     403: "Not allowed", 404: "There is no such thing", 405: "Not a method of this address",
-    409: "It does not fit what is there", 412: "Changed meanwhile (If-Match)",
+    409: "It does not fit what is there", 410: "It was there, and is gone", 412: "Changed meanwhile (If-Match)",
     413: "The body is too large", 415: "The body is not JSON", 422: "A field of the body is wrong",
     428: "If-Match is missing", 429: "Too many requests", 500: "A fault in the program",
     503: "Cannot be answered now; try again later",
@@ -141,6 +141,8 @@ def _responses(operation: Operation, names: dict[type[BaseModel], Json]) -> Json
     if operation.result is not None:
         content[JSON] = {"schema": names[operation.result]}
     content |= {media: {"schema": {"type": "string"}} for media in operation.media}
+    binary = [media for media in operation.media if media.split("/")[0] in ("image", "video")]
+    content |= {media: {"schema": {"type": "string", "format": "binary"}} for media in binary}
     if content:
         good["content"] = content
     if operation.tagged:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from pydantic import BaseModel
@@ -24,6 +25,7 @@ class Reply:
     Attributes:
         content: becomes the JSON body; None for a stream or nothing.
         stream: the body piece by piece.
+        file: the body as a file, which may be asked for in ranges.
         media: of the stream.
         headers: further ones.
     """
@@ -31,6 +33,7 @@ class Reply:
     content: BaseModel | None = None
     status: int = 200
     stream: Iterator[str] | None = None
+    file: Path | None = None
     media: str = JSON
     headers: tuple[tuple[str, str], ...] = ()
 

@@ -11,6 +11,7 @@ from app.api import (
     corrections,
     dishes,
     events,
+    evidence,
     health,
     lanes,
     models,
@@ -31,7 +32,20 @@ _DOCS_POLICY = "default-src 'none'; style-src 'self'; img-src 'self'; frame-ance
 
 def all_operations() -> tuple[Operation, ...]:
     """Return every operation, resource by resource."""
-    resources = (lanes, bills, corrections, events, dishes, stats, models, replays, settings, webhooks, health)
+    resources = (
+        lanes,
+        bills,
+        corrections,
+        evidence,
+        events,
+        dishes,
+        stats,
+        models,
+        replays,
+        settings,
+        webhooks,
+        health,
+    )
     return tuple(operation for resource in resources for operation in resource.operations())
 
 

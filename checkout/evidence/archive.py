@@ -65,17 +65,24 @@ class Archive:
                     if folder.is_dir() and ((folder / PACKET).exists() or (folder / ERASED).exists()):
                         yield Place(lane.name, date, folder.name, folder)
 
+    def of_bill(self, bill_id: str) -> list[Place]:
+        """Return the evidence of a bill: one place, or none."""
+        found = []
+        if _NAME.match(bill_id) and self.folder.is_dir():
+            for folder in self.folder.glob(f"*/*/{bill_id}"):
+                date = _parsed(folder.parent.name)
+                if date is not None and ((folder / PACKET).exists() or (folder / ERASED).exists()):
+                    found.append(Place(folder.parent.parent.name, date, bill_id, folder))
+        return found
+
     def find(self, bill_id: str) -> Place:
         """Return the evidence of a bill.
 
         Raises:
             DataError: there is none.
         """
-        if _NAME.match(bill_id) and self.folder.is_dir():
-            for folder in self.folder.glob(f"*/*/{bill_id}"):
-                date = _parsed(folder.parent.name)
-                if date is not None and ((folder / PACKET).exists() or (folder / ERASED).exists()):
-                    return Place(folder.parent.parent.name, date, bill_id, folder)
+        for place in self.of_bill(bill_id):
+            return place
         raise DataError(
             f"{self.folder}: no evidence of bill {bill_id!r}: it is older than record.evidence.days, or was decided "
             "while evidence was off"

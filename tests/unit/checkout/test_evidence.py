@@ -15,26 +15,22 @@ from checkout.correction import Action, Correction
 from checkout.evidence import journal
 from checkout.evidence.archive import ERASED, Archive
 from checkout.evidence.camera_roll import CameraRoll, ZoneMask
-from checkout.evidence.journal import Answered, Corrected, JournalledPolicy, Looked, Resized, pack, unpack
-from checkout.evidence.keeper import EvidenceKeeper, encode_clip
-from checkout.evidence.packet import CLIP, JOURNAL, PACKET, Rules, read_packet
+from checkout.evidence.journal import Answered, Corrected, Looked, Resized, pack, unpack
+from checkout.evidence.keeper import encode_clip
+from checkout.evidence.packet import CLIP, JOURNAL, PACKET, read_packet
 from checkout.evidence.rerun import rerun
 from checkout.evidence.settings import EvidenceSettings
 from checkout.pipeline import Pipeline
 from checkout.policy import Policy
 from checkout.settings import CheckoutSettings
-from checkout.zones import Zone, parse_polygon
 from core.clock import ManualClock
 from core.errors import DataError, FormatError
 from core.records import Gap, Track, Tracks, TrackState
-from tests.fakes import FixedDetector, frame, frames, menu, seen
+from tests.evidence_runs import LABELS, MENU, ZONES, a_tray, run_lane
+from tests.fakes import FixedDetector, frame, frames
 from tests.store_records import make_bill
 from tracker.settings import TrackerSettings
 from tracker.tracker import MultiObjectTracker
-
-LABELS = ("soup", "bread", "apple", "@hand")
-MENU = menu("soup", "bread", "apple")
-ZONES = (Zone("tray", "tray", parse_polygon("0.25,0,0.75,0,0.75,1,0.25,1")),)
 
 finite = st.floats(allow_nan=False, allow_infinity=False, width=64)
 share = st.floats(0.0, 1.0)
@@ -87,41 +83,6 @@ def test_a_damaged_journal_is_refused(damage):
     packed = pack([Looked(Tracks(0, 1.0, ()), 0.5, (640, 360))])
     with pytest.raises(FormatError, match=r"journal\.xz: damaged"):
         unpack(damage(packed), "journal.xz")
-
-
-def a_tray(t_s: float):
-    """Soup and bread from 0.5 s to 4 s."""
-    return [seen("soup", 250, 200), seen("bread", 380, 200)] if 0.5 <= t_s < 4.0 else []
-
-
-def run_lane(tmp_path, look=a_tray, seconds=8.0, settings=None, answer=None):
-    """Run frames through a pipeline with a keeper; return the keeper and every event of closed bills."""
-    evidence = settings or EvidenceSettings(folder=tmp_path / "evidence")
-    checkout = CheckoutSettings()
-    rules = Rules("lane1", "key", checkout, ZONES, "fixed@1", "ab" * 32)
-    clock = ManualClock(utc_s=1_700_000_000.0)
-    keeper = EvidenceKeeper(evidence, rules, lambda: MENU, clock)
-    pipeline = Pipeline(
-        "lane1",
-        "key",
-        FixedDetector(LABELS, look),
-        lambda size: MultiObjectTracker(TrackerSettings(), LABELS, size),
-        lambda: JournalledPolicy(Policy("lane1", "key", checkout, ZONES, MENU), keeper),
-        clock,
-    )
-    events, bills = [], []
-    for one in frames(round(20 * seconds)):
-        update = pipeline.step(one)
-        keeper.take(update)
-        events += update.events
-        bills += update.closed
-        for event in update.events:
-            if answer is not None and event.decision.kind == "ask":
-                told = pipeline.answer(event.decision.track_id, answer)
-                keeper.take(told)
-                events += told.events
-    assert keeper.stop(10.0)
-    return keeper, events, bills
 
 
 def test_a_bill_is_decided_again_from_its_packet_event_by_event(tmp_path):
