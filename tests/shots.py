@@ -5,93 +5,83 @@ PYTHONPATH=. python -m tests.shots [FOLDER]     # var/shots by default
 
 from __future__ import annotations
 
+import itertools
 import sys
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import sync_playwright
 
 from tests.appliance import Running, appliance, demo
 from tests.browser import CHROMIUM, FLAGS
+from tests.lane_site import TRAY, LaneSite, lane_site
 
 FOLDER = Path(__file__).resolve().parents[1] / "var" / "shots"
 SIZES = {"desktop": (1440, 900), "tablet": (1024, 768)}
 LOOKS = (("light", "en"), ("dark", "de"))
+SETTLE_MS = 1500
 
 
 def lanes_config() -> dict[str, Any]:
-    """Return the demo with a lane that is sure of itself, one that asks, and one whose camera is away."""
+    """Return the demo with a lane that works and one whose camera is away."""
     config = demo()
-    sure = config["lanes"]["lane1"]
-    sure["source"]["url"] = "synthetic://easy?seed=900900&fps=8&size=640x360"
-    asks = {
-        **sure,
-        "source": {"url": "synthetic://easy?seed=17&fps=8&size=640x360"},
-        "checkout": {"commit_confidence": 0.9999, "ask_confidence": 0.999, "ask_after_s": 0.5},
-    }
-    away = {**sure, "source": {"url": "rtsp://user:secret@127.0.0.1:9/none", "timeout_s": 1}}
-    config["lanes"] = {"lane1": sure, "lane2": asks, "lane3": away}
+    works = config["lanes"]["lane1"]
+    works["source"]["url"] = "synthetic://easy?seed=900900&fps=8&size=640x360"
+    away = {**works, "source": {"url": "rtsp://user:secret@127.0.0.1:9/none", "timeout_s": 1}}
+    config["lanes"] = {"lane1": works, "lane2": away}
     return config
 
 
-def wait_until_lively(running: Running) -> str:
-    """Wait until there is a closed bill, an open question and a lost camera; return the closed bill's id."""
-    running.wait_for(lambda s: s["state"] == "offline", "lane3", 60, "offline state")
+def real_pages(running: Running) -> dict[str, str]:
+    """Wait until there is something to see; return the pages with real pictures, by name."""
+    running.wait_for(lambda s: s["state"] == "offline", "lane2", 60, "offline state")
     closed = running.wait_for(lambda s: s["last_bill"], "lane1", 180, "closed bill")
-    running.wait_for(lambda s: s["asks"], "lane2", 120, "question")
-    return str(closed["bill_id"])
-
-
-def pages_of(running: Running, bill_id: str) -> dict[str, tuple[str, Callable[[Page], object]]]:
-    """Return by name what is shot: the address, and what makes it ready to be looked at."""
-
-    def settle(page: Page) -> None:
-        page.wait_for_timeout(1500)
-
+    bill = f"/bills/{closed['bill_id']}"
     return {
-        "live": ("/", settle),
-        "lane": ("/lanes/lane1", settle),
-        "lane-debug": ("/lanes/lane1?debug=1", settle),
-        "display": ("/display/lane1", settle),
-        "display-asks": ("/display/lane2", settle),
-        "questions": ("/questions", settle),
-        "bills": ("/bills", settle),
-        "bills-filter": ("/bills?lane=lane1&min_total=1", settle),
-        "bill": (f"/bills/{bill_id}", settle),
-    }
+        "live": "/", "lane": "/lanes/lane1", "lane-debug": "/lanes/lane1?debug=1", "display": "/display/lane1",
+        "bills": "/bills", "bills-filter": "/bills?lane=lane1&min_total=1", "bill": bill,
+    }  # fmt: skip
 
 
-def take_shots(running: Running, bill_id: str, folder: Path) -> list[Path]:
-    """Shoot every page in every size and look; return the files."""
+def scripted_pages(lanes: LaneSite) -> dict[str, str]:
+    """Put trays down; return the pages that show questions, by name."""
+    for lane_id in ("lane1", "lane2"):
+        lanes.counters[lane_id].things = TRAY
+        lanes.wait_for(lane_id, lambda s: s["asks"], "a question")
+    return {"live-asks": "/", "display-asks": "/display/lane1", "questions": "/questions"}
+
+
+def take_shots(url: str, pages: dict[str, str], folder: Path) -> list[Path]:
+    """Shoot pages of the site at `url` in every size and look; return the files."""
     folder.mkdir(parents=True, exist_ok=True)
     made = []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        for size, (width, height) in SIZES.items():
-            for theme, language in LOOKS:
-                context = browser.new_context(
-                    viewport={"width": width, "height": height}, color_scheme=theme, locale=language
-                )
-                for name, (path, settle) in pages_of(running, bill_id).items():
-                    page = context.new_page()
-                    page.goto(running.url + path, wait_until="domcontentloaded")
-                    settle(page)
-                    made.append(folder / f"{name}-{size}-{theme}-{language}.png")
-                    page.screenshot(path=str(made[-1]), full_page=name in {"bill", "bills"})
-                    page.close()
-                context.close()
+        for (size, (width, height)), (theme, language) in itertools.product(SIZES.items(), LOOKS):
+            context = browser.new_context(
+                viewport={"width": width, "height": height}, color_scheme=theme, locale=language
+            )
+            for name, path in pages.items():
+                page = context.new_page()
+                page.goto(url + path, wait_until="domcontentloaded")
+                page.wait_for_timeout(SETTLE_MS)
+                made.append(folder / f"{name}-{size}-{theme}-{language}.png")
+                page.screenshot(path=str(made[-1]), full_page=name in {"bill", "bills"})
+                page.close()
+            context.close()
         browser.close()
     return made
 
 
 def main() -> None:
-    """Run the appliance and shoot it."""
+    """Run the sites and shoot them."""
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else FOLDER
+    with tempfile.TemporaryDirectory() as place, lane_site(Path(place)) as lanes:
+        made = take_shots(lanes.url, scripted_pages(lanes), folder)
     with tempfile.TemporaryDirectory() as place, appliance(Path(place), lanes_config()) as running:
-        for path in take_shots(running, wait_until_lively(running), folder):
-            print(path)
+        made += take_shots(running.url, real_pages(running), folder)
+    print("\n".join(map(str, made)))
 
 
 if __name__ == "__main__":
