@@ -54,7 +54,7 @@ function showCrop(line) {
 
 const WIDE = 320;
 const HIGH = 120;
-const LEFT = 34;
+const LEFT = 44;
 const FOOT = 18;
 
 function svg(tag, attributes, ...inside) {
@@ -82,7 +82,7 @@ function course(line) {
     picture.append(svg("text", { x: LEFT - 5, y: y(share) + 4, class: "tick end" }, percent.format(share)));
   }
   picture.append(svg("text", { x: LEFT, y: HIGH - 3, class: "tick" }, t("seconds", { n: "0" })));
-  picture.append(svg("text", { x: WIDE - 4, y: HIGH - 3, class: "tick end" }, t("seconds", { n: length.toFixed(1) })));
+  picture.append(svg("text", { x: WIDE - 4, y: HIGH - 3, class: "tick end" }, t("seconds", { n: length.toLocaleString(document.documentElement.lang, { maximumFractionDigits: 1 }) })));
   const seen = `${path((point) => point.visibility)}L${x(last.t_s)},${y(0)}L${x(begin)},${y(0)}Z`;
   picture.append(svg("path", { d: seen, class: "seen" }));
   line.labels.forEach((_, i) => picture.append(svg("path", { d: path((point) => point.shares[i]), class: `share share-${i}` })));
