@@ -47,6 +47,12 @@ class MissingLine(Shape):
     reason: Note = Field(default="", description="Why, for the audit")
 
 
+class Confirmation(Shape):
+    """That a bill is right as it stands."""
+
+    reason: Note = Field(default="", description="A note, for the audit")
+
+
 class Corrected(Shape):
     """The bill after a correction, and what it added to the journal."""
 
@@ -62,6 +68,11 @@ def _correct_line(call: Call) -> Reply:
 def _add_line(call: Call) -> Reply:
     body = call.body_as(MissingLine)
     return _apply(call, call.path_as(BillPath).bill_id, Action.ADD, None, body.dish, body.reason)
+
+
+def _confirm(call: Call) -> Reply:
+    body = call.body_as(Confirmation)
+    return _apply(call, call.path_as(BillPath).bill_id, Action.CONFIRM, None, "", body.reason)
 
 
 def _apply(call: Call, bill_id: str, action: Action, line_no: int | None, dish: str, reason: str) -> Reply:
@@ -117,7 +128,7 @@ def _in_journal(call: Call, seen: Bill, correction: Correction) -> tuple[Bill, l
     bill = services.store.revise(seen.bill_id, change)
     if bill is None:
         raise ApiProblem(409, "Bill is open", f"bill {seen.bill_id} is open on lane {seen.lane_id}, which is not here")
-    services.site.note_correction(bill)
+    services.site.note_correction(bill, confirmed=correction.action is Action.CONFIRM)
     return bill, made
 
 
@@ -134,5 +145,10 @@ def operations() -> tuple[Operation, ...]:
         Operation(
             "bills_add_line", "POST", "/bills/{bill_id}/lines", "Add a dish that is missing", "corrections",
             _add_line, Corrected, path=BillPath, body=MissingLine, once=True, if_match="may", problems=(409,),
+        ),
+        Operation(
+            "bills_confirm", "POST", "/bills/{bill_id}/confirmation", "Say that a bill is right", "corrections",
+            _confirm, Corrected, path=BillPath, body=Confirmation, once=True, if_match="may", problems=(409,),
+            more="It holds until a line changes. Nothing about the bill changes but its revision.",
         ),
     )  # fmt: skip

@@ -62,6 +62,7 @@ class LaneShape(Shape):
     items_in_zone: int | None = Field(description="Items on the tray now")
     bill: BillShape | None = Field(description="The open bill")
     last_bill: BillShape | None = Field(description="The latest closed bill since the start")
+    confirmed: bool = Field(description="Whether a person said that the open bill, or else the latest one, is right")
     asks: list[Question] = Field(description="Open questions")
 
 

@@ -189,8 +189,10 @@ def _faces(config: LoadedConfig, built: BuiltSite, clock: Clock) -> Site:
     from checkout.build import build_zones
     from checkout.overlay import draw
 
+    zones_of = {lane_id: build_zones(config.lane(lane_id)[1]) for lane_id in built.lanes}
+
     def picture_of(lane_id: str) -> Draw:
-        zones, lane = build_zones(config.lane(lane_id)[1]), built.lanes[lane_id]
+        zones, lane = zones_of[lane_id], built.lanes[lane_id]
 
         def picture(update: LaneUpdate) -> NDArray[np.uint8]:
             if update.frame is None:
@@ -210,6 +212,7 @@ def _faces(config: LoadedConfig, built: BuiltSite, clock: Clock) -> Site:
         storage=_storage(config),
         loopback_only=not (web.log_in_required or web.trusted_network),
         timezone=config.site.site.timezone,
+        zones=zones_of,
     )
 
 

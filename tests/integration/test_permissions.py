@@ -26,6 +26,7 @@ ARGUMENTS = {
     "filename": "base.css",
     "bill_id": "mine",
     "line_no": "1",
+    "track_id": "1",
     "dish": "soup",
     "model": "traynet@1",
     "replay_id": "none",

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import pytest
 from flask.testing import FlaskClient
 
+from app.pages.pictures import BOUNDARY
 from app.site import Site
-from app.web import BOUNDARY, create_app
+from app.web import create_app
 from checkout.lane import Lane
 from checkout.overlay import draw
 from checkout.pipeline import Pipeline
