@@ -38,7 +38,10 @@ bench-training: .venv/ok ## figures of the detectors and of training (two hours;
 docs: .venv/edge ## renew docs/config.md and the JSON Schema from the settings models
 	$(BIN)/python docs/generate.py
 
+dashboards: ## Superset with the three dashboards over var/traylane.db (or DASH_STORE_URI), on http://127.0.0.1:8088
+	$(PYTHON) dashboards/dash.py up
+
 lock: ## renew the locks after a change of pyproject.toml
 	bash packaging/lock.sh
 
-.PHONY: help run test check bench bench-tracker bench-training docs lock
+.PHONY: help run test check bench bench-tracker bench-training docs dashboards lock

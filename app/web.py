@@ -19,6 +19,7 @@ from app.languages import speak
 from app.pages.account import account_pages
 from app.pages.audit import audit_pages
 from app.pages.bills import bill_pages
+from app.pages.dashboards import dashboard_pages
 from app.pages.frame import add_frame
 from app.pages.live import live_pages
 from app.pages.login import login_pages
@@ -28,7 +29,7 @@ from app.problems import answer_errors, unknown_lane
 from app.screen import LaneScreen, Picture, encode_jpeg
 from app.site import Site
 from app.viewers import Viewers, Watched
-from checkout.config import LoadedConfig
+from checkout.config import DashboardsSettings, LoadedConfig
 from checkout.web_settings import WebSettings
 
 BOUNDARY = "traylane-frame"
@@ -53,9 +54,11 @@ def create_app(site: Site, accounts: Accounts | None = None, config: LoadedConfi
     answer_errors(app)
     stand_guard(app, site, accounts, identify_by(accounts), protect_forms(app, accounts.key))
     speak(app, site.timezone)
-    add_frame(app, site, accounts)
+    dashboards = DashboardsSettings() if config is None else config.site.dashboards
+    add_frame(app, site, accounts, off_rail=frozenset() if dashboards.url else frozenset({"/dashboards"}))
     app.register_blueprint(live_pages(site))
     app.register_blueprint(bill_pages(site))
+    app.register_blueprint(dashboard_pages(dashboards))
     app.register_blueprint(login_pages(accounts))
     app.register_blueprint(account_pages(accounts))
     app.register_blueprint(user_pages(site, accounts))
