@@ -38,8 +38,9 @@ bench-training: .venv/ok ## figures of the detectors and of training (two hours;
 docs: .venv/edge ## renew docs/config.md and the JSON Schema from the settings models
 	$(BIN)/python docs/generate.py
 
-dashboards: ## Superset with the three dashboards over var/traylane.db (or DASH_STORE_URI), on http://127.0.0.1:8088
-	$(PYTHON) dashboards/dash.py up
+dashboards: .venv/edge ## Superset with the three dashboards over var/traylane.db, DASH_STORE_URI, or else a sample
+	test -e var/traylane.db -o -e var/sample.db -o -n "$$DASH_STORE_URI" || $(BIN)/python -m dashboards.sample --store sqlite:///var/sample.db
+	$(PYTHON) dashboards/dash.py up $$(test -e var/traylane.db -o -n "$$DASH_STORE_URI" || echo --store sqlite:///var/sample.db)
 
 lock: ## renew the locks after a change of pyproject.toml
 	bash packaging/lock.sh
