@@ -71,6 +71,10 @@ SITE_WIDE = frozenset({Action.MODELS, Action.CONFIGURE, Action.USERS, Action.AUD
 _PAGES: Mapping[str, Need] = {
     "GET /": Action.VIEW,
     "GET /lanes/<lane_id>": Action.VIEW,
+    "GET /dashboards": Action.READ,
+    "GET /dashboards/<slug>": Action.READ,
+    "GET /dashboards/state": Action.READ,
+    "POST /dashboards/<slug>/pass": Action.READ,
     "GET /lanes/<lane_id>/video.mjpg": Action.VIEW,
     "GET /lanes/<lane_id>/still.jpg": Action.VIEW,
     "GET /lanes/<lane_id>/tracks/<track_id>.jpg": Action.VIEW,

@@ -15,6 +15,7 @@ from app.languages import speak
 from app.pages.account import account_pages
 from app.pages.audit import audit_pages
 from app.pages.bills import bill_pages
+from app.pages.dashboards import dashboard_pages
 from app.pages.display import display_pages
 from app.pages.frame import add_frame
 from app.pages.live import live_pages
@@ -25,7 +26,7 @@ from app.pages.tokens import token_pages
 from app.pages.users import user_pages
 from app.problems import answer_errors
 from app.site import Site
-from checkout.config import LoadedConfig
+from checkout.config import DashboardsSettings, LoadedConfig
 from checkout.web_settings import WebSettings
 
 
@@ -45,12 +46,14 @@ def create_app(site: Site, accounts: Accounts | None = None, config: LoadedConfi
     answer_errors(app)
     stand_guard(app, site, accounts, identify_by(accounts), protect_forms(app, accounts.key))
     speak(app, site.timezone)
-    add_frame(app, site, accounts)
+    dashboards = DashboardsSettings() if config is None else config.site.dashboards
+    add_frame(app, site, accounts, off_rail=frozenset() if dashboards.url else frozenset({"/dashboards"}))
     app.register_blueprint(live_pages(site))
     app.register_blueprint(picture_pages(site, services.viewers))
     app.register_blueprint(display_pages(site))
     app.register_blueprint(bill_pages(site, services))
     app.register_blueprint(question_pages(site))
+    app.register_blueprint(dashboard_pages(dashboards))
     app.register_blueprint(login_pages(accounts))
     app.register_blueprint(account_pages(accounts))
     app.register_blueprint(user_pages(site, accounts))

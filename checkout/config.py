@@ -63,7 +63,7 @@ class DashboardsSettings(Settings):
 
     url: str | None = Field(
         default=None,
-        pattern=r"^https?://[^/?#\s]+$",
+        pattern=r"^https?://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]+)?$",
         description="Where Superset answers, e.g. http://127.0.0.1:8088; no panel if unset",
     )
     secret_file: Path = Field(

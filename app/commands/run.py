@@ -221,13 +221,17 @@ def _recorder(config: LoadedConfig, built: BuiltSite, site: Site, clock: Clock) 
     from app.figures import FigureRecorder, Place, free_bytes
     from store.figures import DishEntry, Figures, LaneEntry, SiteEntry
 
-    menu, settings = built.menu, config.site.site
+    settings = config.site.site
     live = {lane_id: health.live for lane_id, health in site.health().items()}
-    place = Place(
-        SiteEntry(settings.name, menu.currency, settings.timezone),
-        [LaneEntry(lane_id, lane.shown_url, live[lane_id]) for lane_id, lane in built.lanes.items()],
-        [DishEntry(dish.name, dish.title, dish.category, dish.price, dish.plu) for dish in menu.dishes.values()],
-    )
+    lanes = [LaneEntry(lane_id, lane.shown_url, live[lane_id]) for lane_id, lane in built.lanes.items()]
+
+    def place() -> Place:
+        menu = next(iter(built.lanes.values())).menu  # lanes share it, and may be taught while they run
+        dishes = [
+            DishEntry(dish.name, dish.title, dish.category, dish.price, dish.plu) for dish in menu.dishes.values()
+        ]
+        return Place(SiteEntry(settings.name, menu.currency, settings.timezone), lanes, dishes)
+
     storage = _storage(config)
     figures = Figures(built.store, clock)
     return FigureRecorder(figures, place, site.health, built.store.outbox_depth, lambda: free_bytes(storage), clock)

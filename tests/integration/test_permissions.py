@@ -31,6 +31,7 @@ ARGUMENTS = {
     "model": "traynet@1",
     "replay_id": "none",
     "letter_id": "1",
+    "slug": "sales",
 }
 
 
