@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from prometheus_client.registry import Collector
+
 from app.metrics import Instruments
 from app.screen import Draw, LaneScreen
 from checkout.correction import Correction, Ticket
@@ -174,6 +176,10 @@ class Site:
                 lines.append(f"{lane_id}: {health.state}, {seen}{f' ({health.why})' if health.why else ''}")
         return lines
 
+    def measure(self, figures: Collector) -> None:
+        """Show further figures among those of the lanes."""
+        self._instruments.add(figures)
+
     def metrics_text(self) -> bytes:
         """Return all figures in Prometheus' exposition format."""
         return self._instruments.text()
@@ -218,6 +224,7 @@ class Site:
         lane_id = lane.lane_id
         screen = LaneScreen(draw, self._clock, lambda seconds: self._instruments.observe_picture(lane_id, seconds))
         view = _LaneView(lane, screen)
+        self._instruments.begin(lane_id)
         lane.subscribe(view.take)
         lane.subscribe(lambda update: self._observe(lane_id, update))
         return view

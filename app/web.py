@@ -12,6 +12,7 @@ from app.accounts.proxy import TrustedProxy
 from app.api.problems import problem
 from app.api.routes import api_blueprint
 from app.api.services import make_services
+from app.appliance_metrics import ApiFigures
 from app.forms import protect_forms
 from app.guard import Permit, current_person, stand_guard, stream_permit
 from app.identify import identify_by
@@ -63,6 +64,7 @@ def create_app(site: Site, accounts: Accounts | None = None, config: LoadedConfi
     app.register_blueprint(audit_pages(accounts))
     _live(app, site, services.viewers)
     app.register_blueprint(api_blueprint(services))
+    site.measure(ApiFigures(services.outbox, services.consumers, services.viewers))
     _health(app, site)
     return app
 

@@ -152,7 +152,7 @@ def api_site(folder: Path, url: str = "", bills: int = 0) -> Iterator[ApiSite]:
     picture = lambda update: draw(update.frame.image, update.tracks, update.bill, zones, known)  # noqa: E731
     site = Site("Test <site>", known, [lane], {"lane1": picture}, store, clock, folder, loopback_only=True)
     site.start()
-    app = create_app(site, load_config(path))
+    app = create_app(site, config=load_config(path))
     try:
         yield ApiSite(app, site, store, app.test_client(), folder, go_on)
     finally:

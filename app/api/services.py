@@ -14,6 +14,8 @@ from app.viewers import Viewers
 from checkout.config import LoadedConfig
 from core.clock import Clock, SystemClock
 from fleet.event_text import event_text
+from fleet.publishers import MQTT
+from fleet.webhooks import CONSUMER
 from store.bill_search import BillSearch
 from store.idempotency import IdempotencyKeys
 from store.outbox import Outbox
@@ -44,6 +46,14 @@ class Services:
     config: LoadedConfig | None
     settings: SettingsFile | None
     replays: ReplayJobs | None
+
+    @property
+    def consumers(self) -> tuple[str, ...]:
+        """Who reads the events, as the outbox calls them."""
+        if self.config is None:
+            return ()
+        hooks = tuple(CONSUMER + hook.name for hook in self.config.site.webhooks)
+        return hooks if self.config.site.mqtt is None else (*hooks, MQTT)
 
     def known_config(self) -> LoadedConfig:
         """Return the configuration.
