@@ -30,6 +30,8 @@ from core.errors import StoreUnavailable
 
 _LOG = logging.getLogger(__name__)
 
+#: The longest form of a page without files.
+FORM_BYTES = 256 * 1024
 SAFE = {"GET", "HEAD", "OPTIONS"}
 CONTENT_POLICY = (
     "default-src 'self'; img-src 'self' data: blob:; object-src 'none'; base-uri 'none'; form-action 'self'; "
@@ -141,6 +143,8 @@ def stand_guard(app: Flask, site: Site, accounts: Accounts, identify: Identify, 
 
     @app.before_request
     def check() -> Response | None:
+        if request.mimetype == "application/x-www-form-urlencoded":
+            request.max_content_length = FORM_BYTES  # it is read whole, before anybody is known
         return _foreign(site, names) or _let_in(identify, check_form)
 
     @app.after_request

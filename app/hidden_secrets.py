@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import yaml
 
 from core.errors import ConfigError
+from core.settings import check_nesting
 
 HIDDEN = "<hidden>"
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -149,8 +150,9 @@ def _values(text: str) -> Iterator[_Value]:
         ConfigError: it is no YAML.
     """
     try:
+        check_nesting(text, "the text")
         root = yaml.compose(text, Loader=_LOADER)
-    except (yaml.YAMLError, RecursionError) as err:
+    except yaml.YAMLError as err:
         raise ConfigError("not valid YAML") from err
     found: dict[tuple[int, int], _Value] = {}
     waiting: list[tuple[yaml.Node | None, Path]] = [(root, ())]

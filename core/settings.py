@@ -21,6 +21,7 @@ _ENV = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 _SECRET_KEY = re.compile(r"pass|secret|token|credential|api_?key", re.IGNORECASE)
 #: No file of ours has a tenth of these; ten lines of aliases (`&a`, `*a`) can stand for billions.
 _MOST_VALUES = 100_000
+_DEEPEST = 40
 
 
 class Settings(BaseModel):
@@ -58,12 +59,11 @@ def load_settings(model: type[SettingsT], path: Path, env: Mapping[str, str] | N
 def parse_settings(model: type[SettingsT], raw: bytes, name: str, env: Mapping[str, str]) -> SettingsT:
     """Parse YAML bytes into `model`; `name` is what errors call the file. See `load_settings`."""
     try:
+        check_nesting(raw.decode("utf-8"), name)
         node = yaml.compose(raw.decode("utf-8"), Loader=_LOADER)
         content = yaml.load(raw, Loader=_LOADER)  # noqa: S506 - safe: it makes plain values only
     except UnicodeDecodeError as err:
         raise ConfigError(f"{name}: not UTF-8 text at byte {err.start}; save the file as UTF-8") from err
-    except RecursionError as err:
-        raise ConfigError(f"{name}: values are nested too deeply to be a configuration") from err
     except yaml.YAMLError as err:
         mark = getattr(err, "problem_mark", None)
         line = f":{mark.line + 1}" if mark is not None else ""
@@ -79,6 +79,22 @@ def parse_settings(model: type[SettingsT], raw: bytes, name: str, env: Mapping[s
     except ValidationError as err:
         lines = [_explain(error, name, node, content, env) for error in err.errors()]
         raise ConfigError("\n".join(lines)) from err
+
+
+def check_nesting(text: str, name: str) -> None:
+    """Refuse a YAML text whose values are nested so deeply that reading it would exhaust the stack.
+
+    The reader of YAML is recursive, in C: what is too deep for it ends the process. Its events are not.
+
+    Raises:
+        ConfigError: it is nested too deeply; `name` is what the message calls it.
+        yaml.YAMLError: it is no YAML.
+    """
+    depth = 0
+    for event in yaml.parse(text, Loader=_LOADER):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _DEEPEST:
+            raise ConfigError(f"{name}: values are nested more than {_DEEPEST} deep; no configuration is")
 
 
 def _check_size(content: dict[Any, Any], name: str) -> None:

@@ -117,6 +117,8 @@ def _change(call: Call) -> Reply:
     changes = [(one.key, one.value) for one in call.body_as(Changes).changes]
     try:
         after = with_changes(before, changes)
+    except RecursionError as err:
+        raise ApiProblem(422, "Bad settings", "a value is nested too deeply to be a setting") from err
     except ConfigError as err:
         raise ApiProblem(422, "Bad settings", str(err), [FieldError(pointer="#/changes", detail=str(err))]) from err
     return _replace(call, "settings.change", before, _whole(after, before))

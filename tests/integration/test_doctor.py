@@ -28,7 +28,7 @@ def test_all_is_well(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeyp
     lines = capsys.readouterr().out.splitlines()
     assert {line.split()[0] for line in lines} == {"ok"}
     topics = [line.split()[1] for line in lines]
-    assert topics[-7:] == ["disk", "disk", "store", "port", "device", "model", "source"]
+    assert topics[-8:] == ["disk", "disk", "evidence", "store", "port", "device", "model", "source"]
     assert sorted(os.listdir(tmp_path)) == ["site.yaml"]  # looking made nothing
 
 
