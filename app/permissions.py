@@ -65,8 +65,9 @@ ROLE_ACTIONS: Mapping[Role, frozenset[Action]] = MappingProxyType(
     }
 )
 
-#: Rights about the whole site: who is confined to some lanes has them only on routes of one of those lanes.
-SITE_WIDE = frozenset({Action.MODELS, Action.CONFIGURE, Action.USERS, Action.AUDIT, Action.METRICS})
+#: Rights about the whole site: who is confined to some lanes has them only on routes of one of those lanes. Recordings
+#: are of no lane that the program knows, so replays are among them.
+SITE_WIDE = frozenset({Action.REPLAY, Action.MODELS, Action.CONFIGURE, Action.USERS, Action.AUDIT, Action.METRICS})
 
 _PAGES: Mapping[str, Need] = {
     "GET /": Action.VIEW,

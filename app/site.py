@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from prometheus_client.registry import Collector
 
 from app.metrics import Instruments
 from app.screen import Draw, LaneScreen, cut_out
@@ -245,6 +246,10 @@ class Site:
                 lines.append(f"{lane_id}: {health.state}, {seen}{f' ({health.why})' if health.why else ''}")
         return lines
 
+    def measure(self, figures: Collector) -> None:
+        """Show further figures among those of the lanes."""
+        self._instruments.add(figures)
+
     def metrics_text(self) -> bytes:
         """Return all figures in Prometheus' exposition format."""
         return self._instruments.text()
@@ -286,6 +291,7 @@ class Site:
         screen = LaneScreen(draw, self._clock, lambda seconds: self._instruments.observe_picture(lane_id, seconds))
         debug = LaneScreen(lambda update: draw_debug(update, zones, lane.menu), self._clock, lambda seconds: None)
         view = _LaneView(lane, screen, debug, ZoneMask(zones))
+        self._instruments.begin(lane_id)
         lane.subscribe(view.take)
         lane.subscribe(lambda update: self._observe(lane_id, update))
         return view

@@ -8,6 +8,7 @@ from app.accounts.accounts import Accounts, make_accounts
 from app.accounts.proxy import TrustedProxy
 from app.api.routes import api_blueprint
 from app.api.services import make_services
+from app.appliance_metrics import ApiFigures
 from app.forms import protect_forms
 from app.guard import current_person, stand_guard
 from app.identify import identify_by
@@ -60,6 +61,7 @@ def create_app(site: Site, accounts: Accounts | None = None, config: LoadedConfi
     app.register_blueprint(token_pages(site, accounts))
     app.register_blueprint(audit_pages(accounts))
     app.register_blueprint(api_blueprint(services))
+    site.measure(ApiFigures(services.outbox, services.consumers, services.viewers))
     _health(app, site)
     return app
 

@@ -174,7 +174,7 @@ class Lane:
                 thread.join(max(deadline_s - self._clock.monotonic_s(), 0.01))
         ended = not any(thread.is_alive() for thread in self._threads)
         if not ended:
-            _LOG.error("lane %s: did not stop within %.1f s", self.lane_id, timeout_s)
+            _LOG.error("lane %s: did not stop within %.1f s", self.lane_id, timeout_s, extra=self._named())
         return ended
 
     def answer(self, track_id: int, dish: str) -> None:
@@ -261,12 +261,13 @@ class Lane:
         if self._source.live:
             bill = self._outlet.open_bill(self.lane_id)
             if bill is not None:
-                _LOG.info("lane %s: goes on with bill %s", self.lane_id, bill.bill_id)
+                _LOG.info("lane %s: goes on with bill %s", self.lane_id, bill.bill_id, extra=self._named(bill))
                 self._pipeline.restore(bill)
             return
         checkpoint = self._outlet.checkpoint(self.lane_id, self._pipeline.stream_key)
         if checkpoint is not None:
-            _LOG.info("lane %s: goes on after %.2f s of the recording", self.lane_id, checkpoint.stream_s)
+            where_s = checkpoint.stream_s
+            _LOG.info("lane %s: goes on after %.2f s of the recording", self.lane_id, where_s, extra=self._named())
             self._pipeline.resume(checkpoint)
             self._after_index, self._after_s = checkpoint.frame_index, checkpoint.stream_s
             if isinstance(self._source, SeekableSource):
@@ -278,9 +279,10 @@ class Lane:
             work()
         except (SourceError, SourceRefused, SourceUnusable, StoreError) as err:
             self._fail(str(err))
-            _LOG.error("lane %s stops: %s", self.lane_id, err)
+            _LOG.error("lane %s stops: %s", self.lane_id, err, extra=self._named())
         except Exception as err:
-            _LOG.exception("lane %s: a fault in the program ended its %s thread", self.lane_id, name)
+            told = "lane %s: a fault in the program ended its %s thread"
+            _LOG.exception(told, self.lane_id, name, extra=self._named())
             if name == "tell":
                 # Bills go on without those who watch.
                 self._teller.mute()
@@ -323,7 +325,7 @@ class Lane:
 
     def _note_stream(self, state: StreamState) -> None:
         self._stream = state
-        _LOG.debug("lane %s: %s %s", self.lane_id, state.state, state.why)
+        _LOG.debug("lane %s: %s %s", self.lane_id, state.state, state.why, extra=self._named())
 
     def _work(self) -> None:
         while not (self._buffer.ended or self._stop.is_set()):
@@ -354,7 +356,8 @@ class Lane:
             update = self._pipeline.step(frame)
         except InferenceError as err:
             if not self._model_trouble:
-                _LOG.error("lane %s: %s; frames are left out until it works again", self.lane_id, err)
+                told = "lane %s: %s; frames are left out until it works again"
+                _LOG.error(told, self.lane_id, err, extra=self._named())
             self._model_trouble = str(err)
             self._meter.count_drop("model")
             return
@@ -423,10 +426,17 @@ class Lane:
             # Not a fact for the journal, but a lane that is started again must know where to look.
             self._outlet.append((), (update.bill,))
             self._stored_bill = update.bill
+        for bill in update.closed:
+            told = "lane %s: bill %s closed: %d lines, %.2f"
+            _LOG.info(told, self.lane_id, bill.bill_id, len(bill.lines), bill.total, extra=self._named(bill))
         if update.frame is not None:
             self._latest = update
         self._meter.count_update(update, self._latency_s(update))
         self._teller.tell(update)
+
+    def _named(self, bill: Bill | None = None) -> dict[str, str]:
+        """Return what a log line is about, for machines."""
+        return {"lane": self.lane_id} | ({} if bill is None else {"bill": bill.bill_id})
 
     def _has_moved(self, bill: Bill) -> bool:
         """Return whether something lies elsewhere than in the stored state of the bill."""

@@ -6,12 +6,14 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from app.accounts.audit import Values
 from app.api.bill_shapes import BillShape
 from app.api.bills import BillPath, find_bill, shown_bill
 from app.api.dispatch import check_if_match
 from app.api.operation import Call, Operation, Reply
 from app.api.problems import ApiProblem
 from app.api.shapes import BillId, DishName, Note, Shape
+from app.guard import current_person, note
 from checkout.correction import Action, Correction, check_dish, correct_closed
 from core.records import Bill, Event
 
@@ -86,6 +88,10 @@ def _apply(call: Call, bill_id: str, action: Action, line_no: int | None, dish: 
         bill, event_ids = _through_lane(call, seen, correction)
     else:
         bill, event_ids = _in_journal(call, seen, correction)
+    before: Values = {"revision": seen.revision, "total": seen.total, "lane": seen.lane_id}
+    said: Values = {"line_no": line_no, "dish": dish, "reason": reason}
+    after: Values = {"revision": bill.revision, "total": bill.total, **said}
+    note(current_person(), f"bill.{action}", bill_id, before, after)
     return Reply(Corrected(bill=shown_bill(services.site, bill), event_ids=event_ids))
 
 

@@ -9,6 +9,7 @@ from app.api.operation import Call, Operation, Reply
 from app.api.problems import ApiProblem, unknown
 from app.api.shapes import LaneId, Shape
 from app.api.streaming import EVENT_STREAM, stream_reply
+from app.guard import current_person, note
 from app.learning import Lesson
 from app.site import Site
 
@@ -152,6 +153,7 @@ def _answer(call: Call) -> Reply:
     seen = site.seen(lane_id, body.track_id)
     if not site.answer(lane_id, body.track_id, body.dish):
         raise ApiProblem(409, "Nothing to answer", f"lane {lane_id} has no open question about {body.track_id}")
+    note(current_person(), "question.answer", f"{lane_id}, track {body.track_id}", None, {"dish": body.dish})
     learner = call.services.learner
     if learner is not None and seen is not None and body.dish:
         learner.take(Lesson(body.dish, seen[0], seen[1], call.by))

@@ -16,6 +16,8 @@ from checkout.build import build_teacher
 from checkout.config import LoadedConfig
 from core.clock import Clock, SystemClock
 from fleet.event_text import event_text
+from fleet.publishers import MQTT
+from fleet.webhooks import CONSUMER
 from store.bill_search import BillSearch
 from store.idempotency import IdempotencyKeys
 from store.outbox import Outbox
@@ -48,6 +50,14 @@ class Services:
     settings: SettingsFile | None
     replays: ReplayJobs | None
     learner: AnswerLearner | None = None
+
+    @property
+    def consumers(self) -> tuple[str, ...]:
+        """Who reads the events, as the outbox calls them."""
+        if self.config is None:
+            return ()
+        hooks = tuple(CONSUMER + hook.name for hook in self.config.site.webhooks)
+        return hooks if self.config.site.mqtt is None else (*hooks, MQTT)
 
     def known_config(self) -> LoadedConfig:
         """Return the configuration.

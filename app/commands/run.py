@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from prometheus_client.registry import Collector
     from waitress.server import BaseWSGIServer
 
     from app.figures import FigureRecorder
@@ -44,11 +45,16 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         "--source", metavar="URL", help="film this instead of the first lane's own source, and only this"
     )
     parser.add_argument("--port", type=int, help="TCP port instead of the configuration's web.port; 0 takes a free one")
+    parser.add_argument("--log", choices=("text", "json"), help="logs for people, or one JSON object a line")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Run until SIGINT or SIGTERM; return the exit code."""
+    from app.logs import set_up_logs
+
+    if args.log is not None:
+        set_up_logs(args.log_level, as_json=args.log == "json")
     signal.signal(signal.SIGTERM, _interrupt)
     # What a start makes (modules, classes, the graph) stays: to look for garbage in it costs a tenth of the start.
     gc.disable()
@@ -124,6 +130,7 @@ def serve(config: LoadedConfig, listener: socket.socket) -> None:
             # The web framework is imported only now: the lanes find their cameras and decide meanwhile.
             server = _server(site, config, listener)
             publishers.start()
+            site.measure(_figures(built, publishers))
             host, port = listener.getsockname()[:2]
             _LOG.info("%s: %d lane(s), page on http://%s:%d", site.name, len(site.lane_ids), host, port)
             _check_first_second(site)
@@ -153,6 +160,14 @@ def _server(site: Site, config: LoadedConfig, listener: socket.socket) -> BaseWS
     if accounts.required:
         announce_first_admin(accounts, sys.stdout)
     return make_server(create_app(site, accounts, config), listener)
+
+
+def _figures(built: BuiltSite, publishers: Publishers) -> Collector:
+    """Return the figures of what runs beside the lanes."""
+    from app.appliance_metrics import RunningFigures
+
+    mqtt = publishers.mqtt
+    return RunningFigures(built.keepers, None if mqtt is None else lambda: mqtt.health().connected)
 
 
 def _check_first_second(site: Site) -> None:
