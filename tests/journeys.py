@@ -24,7 +24,7 @@ def keep_picture(page: Page, name: str) -> None:
 
 def lane(source: str, **changes: Any) -> dict[str, Any]:
     """Return the demo's lane on another source."""
-    return {**demo()["lanes"]["lane1"], "source": {"url": source, "timeout_s": 1}, **changes}
+    return {**demo()["lanes"]["lane1"], "source": {"url": source, "timeout_s": 3}, **changes}
 
 
 def site(lanes: dict[str, dict[str, Any]], **changes: Any) -> dict[str, Any]:

@@ -200,7 +200,7 @@ def test_a_key_of_somebody_else_is_not_theirs(house):
 
 def test_a_head_of_a_stream_takes_no_viewers_place(house):
     ben = house.browser("Ben")
-    for _ in range(80):
+    for _ in range(25):  # 75 in all; 72 may watch
         for address in ("/lanes/lane1/video.mjpg", "/api/v1/lanes/stream", "/api/v1/events/stream"):
             assert ben.client.head(address).status_code == 200, address
     with ben.client.get("/api/v1/lanes/stream", buffered=False) as answer:
@@ -353,10 +353,10 @@ def test_every_change_over_the_api_is_in_the_audit(house):
     (house.folder / "recordings" / "monday.mp4").write_bytes(b"no video")
     asked = zoe.call("POST", "/replays", {"recording": "monday.mp4"})
     zoe.call("DELETE", asked.headers["Location"].removeprefix("/api/v1"))
-    body = {"action": "replace", "dish": "cake", "reason": "=1+1"}
+    body = {"action": "replace", "dish": "cup", "reason": "=1+1"}
     said = zoe.call("POST", f"/bills/{MINE}/lines/1/correction", body)
     assert said.status_code == 200, said.get_data(as_text=True)
-    zoe.call("POST", f"/bills/{MINE}/lines", {"dish": "cake", "reason": "forgotten"})
+    assert zoe.call("POST", f"/bills/{MINE}/lines", {"dish": "cup", "reason": "forgotten"}).status_code == 200
     for version in ("1", "2"):
         Registry(house.folder / "models").add(made_card(house.folder, "two", version, classes=["soup", "cup", "cake"]))
         zoe.call("POST", f"/models/two@{version}/promotion", {"force": "a test"})
@@ -372,7 +372,7 @@ def test_every_change_over_the_api_is_in_the_audit(house):
         assert rows, action
         assert (rows[0].person_name, rows[0].via) == ("Zoe", "session"), action
     row = house.rows("bill.replace")[0]
-    assert (json.loads(row.after)["dish"], json.loads(row.after)["line_no"], row.target) == ("cake", 1, MINE)
+    assert (json.loads(row.after)["dish"], json.loads(row.after)["line_no"], row.target) == ("cup", 1, MINE)
     elsewhere = {
         "settings_save", "settings_change", "settings_roll_back", "models_promote",  # above
         "lanes_answer", "evidence_erase",  # test_web.py, test_evidence_api.py
