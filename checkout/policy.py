@@ -45,7 +45,7 @@ from checkout.identity import BilledObjects, absent_line_near, distinct, moved_l
 from checkout.lines import is_unknown, question, second_thought, why_commit
 from checkout.menu import Dish, Menu
 from checkout.presence import FrameSize, Item, Presence
-from checkout.returning import is_stranger, may_be_in_a_hand, may_be_on_its_way_back
+from checkout.returning import is_reached_for, is_stranger, may_be_in_a_hand, may_be_on_its_way_back, put_back
 from checkout.settings import CheckoutSettings
 from checkout.zones import Zone, zones_with_role
 from core.records import Bill, Box, Decision, DecisionKind, Gap, Tracks
@@ -273,6 +273,9 @@ class Policy:
         lines = self._basket.on_bill() if self._basket is not None else ()
         return [entry for entry in lines if not entry.by_hand]
 
+    def _lines_with_items(self) -> list[tuple[Entry, Item | None]]:
+        return [(entry, self._item_of(entry)) for entry in self._object_lines()]
+
     def _item_of(self, entry: Entry) -> Item | None:
         return self._items.get(entry.line.track_id)
 
@@ -290,6 +293,7 @@ class Policy:
                 entries = self._basket.with_objects()
                 entry = absent_line_near(item, entries, self._items, now_s, self._settings)
                 entry = entry or moved_line(item, entries, self._items, now_s, self._settings)
+                entry = entry or put_back(item, self._lines_with_items(), now_s, self._settings)
                 if entry is None:
                     continue
                 if entry.struck:
@@ -406,8 +410,7 @@ class Policy:
     def _may_be_on_its_way_back(self, item: Item, now_s: float) -> bool:
         if self._basket is None or self._line_of(item) is not None:
             return False
-        lines = [(entry, self._item_of(entry)) for entry in self._object_lines()]
-        return may_be_on_its_way_back(item, lines, now_s, self._settings)
+        return may_be_on_its_way_back(item, self._lines_with_items(), now_s, self._settings)
 
     def _later(self, clear: Moment) -> Moment:
         """Return the moment at which the zone had been clear for long enough."""
@@ -423,9 +426,9 @@ class Policy:
             seen = [item.seen_s for entry in basket.on_bill() if (item := self._item_of(entry)) is not None]
             ago_s = now_s - max(seen) if seen else 0.0
             self._clear_since = Moment(at.stream_s - ago_s, at.utc_s - ago_s)
-        awaited = any(self._may_be_on_its_way_back(item, now_s) for item in self._here) or any(
-            may_be_in_a_hand(self._item_of(entry), now_s, self._settings) for entry in basket.on_bill()
-        )
+        awaited = any(self._may_be_on_its_way_back(item, now_s) for item in self._here)
+        for own in map(self._item_of, basket.on_bill()):
+            awaited |= may_be_in_a_hand(own, now_s, self._settings) or is_reached_for(own, now_s, self._settings)
         if self._clear_since is not None and not awaited:
             wait_s = max(self._settings.clear_s, self._settings.return_s)
             if at.stream_s - self._clear_since.stream_s >= wait_s:
