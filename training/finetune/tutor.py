@@ -25,11 +25,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from core.errors import ConfigError
 from training.detection_scores import Found
 from training.finetune.batches import Batch, Target
-from training.finetune.belief import Belief, Floats, fit_belief, least_belief, true_class, unmixed, wrong_share
+from training.finetune.belief import Belief, Floats, Naming, fit_belief, fit_naming, least_belief, true_class, unbiased
 from training.finetune.detectors import Detector
 from training.finetune.distributed import World
 from training.finetune.proposals import Sight, class_rows, looked_at
@@ -65,7 +66,7 @@ class Taught:
     soft_boxes: float = 0.0
     corrected_labels: float = 0.0
 
-    def figures(self, belief: Belief | None, wrong: float | None) -> dict[str, float]:
+    def figures(self, belief: Belief | None, naming: Naming | None) -> dict[str, float]:
         """Return them with names of the journal; expected precision is 1 where there was no pseudo-label."""
         precision = self.pseudo_precision / self.pseudo_boxes if self.pseudo_boxes else 1.0
         return {
@@ -74,7 +75,7 @@ class Taught:
             "soft_boxes": self.soft_boxes,
             "labelled_share": 1.0 if belief is None else belief.labelled,
             "corrected_labels": self.corrected_labels,
-            "wrong_share": 0.0 if wrong is None else wrong,
+            "wrong_share": 0.0 if naming is None else naming.wrong,
         }
 
 
@@ -98,7 +99,7 @@ class Tutor:
         self._looks = np.zeros((0, 3))  # score, class, explained: 1 a label that was seen, 0 no label; -1 unseen label
         self._named = np.zeros((0, 1 + self._classes))  # given class, class probabilities
         self._belief: Belief | None = None
-        self._wrong_share: float | None = None
+        self._naming: Naming | None = None
         self._least: Floats = np.full(self._classes, 2.0)
 
     def taught(
@@ -109,17 +110,17 @@ class Tutor:
         changed = [self._taught(batch, teacher, step, world, told) for batch in batches]
         if step % EVERY == 0 or step == self._run_in:
             self._calibrate(step)
-        return changed, told.figures(self._belief, self._wrong_share)
+        return changed, told.figures(self._belief, self._naming)
 
     def state(self) -> dict[str, Any]:
         """Return what a checkpoint keeps: plain numbers and tensors."""
-        belief = self._belief
+        belief, naming = self._belief, self._naming
         return {
             "looks": torch.from_numpy(self._looks.copy()),
             "named": torch.from_numpy(self._named.copy()),
             "least": torch.from_numpy(self._least.copy()),
             "belief": None if belief is None else [belief.slope, belief.offset, belief.labelled],
-            "wrong_share": self._wrong_share,
+            "naming": None if naming is None else [naming.sharpness, naming.wrong],
         }
 
     def put_back(self, state: Mapping[str, Any]) -> None:
@@ -127,7 +128,7 @@ class Tutor:
         self._looks, self._named = state["looks"].numpy().copy(), state["named"].numpy().copy()
         self._least = state["least"].numpy().copy()
         self._belief = None if state["belief"] is None else Belief(*state["belief"])
-        self._wrong_share = state["wrong_share"]
+        self._naming = None if state["naming"] is None else Naming(*state["naming"])
 
     def _taught(self, batch: Batch, teacher: Detector, step: int, world: World, told: Taught) -> Batch:
         found = teacher.predict([image.to(world.device) for image in batch.images])
@@ -135,8 +136,8 @@ class Tutor:
         for one, target in zip(found, batch.targets, strict=True):
             sight = looked_at(one, target)
             self._remember(one, sight, target)
-            if self._wrong.on and self._wrong_share is not None and step >= self._run_in:
-                target = self._renamed(one, sight, target, self._wrong_share, told)
+            if self._wrong.on and self._naming is not None and step >= self._run_in:
+                target = self._renamed(one, sight, target, self._naming, told)
             if self._missing.on and self._belief is not None and step >= SOFT_FROM * self._run_in:
                 pseudo_from = self._least if step >= self._run_in else np.full(self._classes, np.inf)
                 target = self._completed(one, sight, target, self._belief, pseudo_from, told)
@@ -155,18 +156,33 @@ class Tutor:
         told.pseudo_precision += float(belief[pseudo].sum())
         told.soft_boxes += float(soft.sum())
         kept = pseudo | soft
-        weights = belief[kept] if self._soft else np.ones(int(kept.sum()))
-        return target.joined(found.boxes[sight.free][kept], classes[kept], soft[kept], weights.astype(np.float32))
+        if not self._soft:
+            whole = np.ones(int(kept.sum()), dtype=np.float32)
+            return target.joined(found.boxes[sight.free][kept], classes[kept], soft[kept], whole)
+        completed = replace(target, weights=torch.from_numpy(self._weights(found, sight, target, model, pseudo_from)))
+        weights = belief[kept].astype(np.float32)
+        return completed.joined(found.boxes[sight.free][kept], classes[kept], soft[kept], weights)
 
-    def _renamed(self, found: Found, sight: Sight, target: Target, wrong: float, told: Taught) -> Target:
+    def _weights(
+        self, found: Found, sight: Sight, target: Target, model: Belief, pseudo_from: Floats
+    ) -> NDArray[np.float32]:
+        """Return the weights (n,) of labels that make up for those like them that are missing; 1 for ignored ones."""
+        seen = sight.of_label >= 0
+        scores, classes = np.zeros(len(seen)), np.zeros(len(seen), dtype=np.int64)
+        scores[seen], classes[seen] = found.scores[sight.of_label[seen]], found.classes[sight.of_label[seen]]
+        twins = model.unlabelled(scores)
+        weights = model.twin_weights(scores, seen & (twins >= pseudo_from[classes]), seen & (twins >= LEAST_BELIEF))
+        return np.where(target.ignored.numpy(), 1.0, weights).astype(np.float32)
+
+    def _renamed(self, found: Found, sight: Sight, target: Target, naming: Naming, told: Taught) -> Target:
         """Return the target with the posterior of label and teacher for each label that the teacher saw."""
         classes = target.classes.numpy()
-        posteriors = np.eye(self._classes)[classes]
+        posteriors = unbiased(classes, self._classes, naming.wrong)
         rows = np.flatnonzero(sight.of_label >= 0)
         rows = rows[found.scores[sight.of_label[rows]] >= SURE]
         if len(rows):
-            q = unmixed(class_rows(found, sight.of_label[rows]), wrong)
-            posteriors[rows] = true_class(q, classes[rows], wrong)
+            q = naming.chances(class_rows(found, sight.of_label[rows]))
+            posteriors[rows] = true_class(q, classes[rows], naming.wrong)
         told.corrected_labels += float((posteriors.argmax(axis=1) != classes).sum())
         return replace(target, posteriors=torch.from_numpy(posteriors.astype(np.float32)))
 
@@ -205,10 +221,11 @@ class Tutor:
                 self._missing.precision,
                 self._missing.most,
             )
-        settled = self._wrong_share is not None and step > self._run_in
-        if self._wrong.on and not settled and len(self._named) >= LEAST_SEEN:
-            estimated = wrong_share(self._named[:, 1:], self._named[:, 0].astype(np.int64))
-            self._wrong_share = self._wrong.wrong or estimated
+        if self._wrong.on and len(self._named) >= LEAST_SEEN:
+            share = self._wrong.wrong or None
+            if share is None and self._naming is not None and step > self._run_in:
+                share = self._naming.wrong
+            self._naming = fit_naming(self._named[:, 1:], self._named[:, 0].astype(np.int64), share)
 
 
 def tutor_of(settings: FinetuneSettings, net: Detector, planned: int, world: World) -> Tutor | None:
