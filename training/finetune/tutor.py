@@ -1,20 +1,26 @@
-"""Learning from poor labels: the running mean of the weights teaches where labels are missing or wrong.
+"""Learning from poor labels: the running mean of the weights tells what is missing or wrong.
 
 Each step the teacher looks at the step's own pictures, and the targets are changed before the loss is computed:
 
-    from SOFT_FROM of the run-in    soft background: where it sees what no label explains, background counts less, by
-                                    the calibrated belief π that an object is there (Background Recalibration Loss,
+    `incomplete`                    each label weighs 1 / c, where c is the estimated share of objects that have one:
+                                    where objects are left out by chance, the gradient then has the mean of whole
+                                    labels (inverse propensity; du Plessis et al., Convex formulation for learning from
+                                    positive and unlabeled data, 2015)
+    `fill_in`, from SOFT_FROM of    soft background: where it sees what no label explains, background counts less, by
+    the run-in                      the calibrated belief π that an object is there (Background Recalibration Loss,
                                     Zhang et al. 2020; Co-Student, Bai et al. 2024)
-    after the run-in                pseudo-labels: proposals whose π passes the threshold of their class become boxes of
+    `fill_in`, after the run-in     pseudo-labels: proposals whose π passes the threshold of their class become boxes of
                                     weight π (Unbiased Teacher, Liu et al. 2021; Soft Teacher, Xu et al. 2021); the
-                                    others stay a soft background, the ignore band between
-    after the run-in, `noisy`       each class label becomes the posterior of label and teacher together (soft
-                                    bootstrapping, Reed et al. 2015, with a forward noise model)
+                                    others stay a soft background, the ignore band between. Labels weigh what their
+                                    twins without a label then still lack (`Belief.twin_weights`)
+    `noisy`, after the run-in       each class label becomes the posterior of label and teacher together (soft
+                                    bootstrapping, Reed et al. 2015, with a forward noise model); labels that the
+                                    teacher does not see get unbiased targets
 
-With weights π the objectness of a missing label has the target π · q in place of 0: an EM step for labels that are
-there or not by chance, whose fixed point is the score that whole labels would have given. Everything is calibrated on a
-window of the teacher's latest looks (`belief.py`). The teacher is the run's own mean net, and the window goes into
-the checkpoint: a resumed run ends as one that was left alone. All code is our own.
+The first needs of the teacher no more than c, one number from thousands of looks; the second learns the teacher's
+faults, too, and is for teachers that are good. Everything is calibrated on a window of the teacher's latest looks
+(`belief.py`). The teacher is the run's own mean net, and the window goes into the checkpoint: a resumed run ends as one
+that was left alone. All code is our own.
 """
 
 from __future__ import annotations
@@ -36,7 +42,7 @@ from training.finetune.distributed import World
 from training.finetune.proposals import Sight, class_rows, looked_at
 from training.finetune.settings import FinetuneSettings
 
-#: Share of the run-in after which the soft background begins: before, a teacher sees nothing yet.
+#: `fill_in`: share of the run-in after which the soft background begins; before, a teacher sees nothing yet.
 SOFT_FROM = 1 / 3
 #: Looks that are remembered: proposals and labels for the belief; labels with what the teacher takes them for.
 WINDOW = 3000
@@ -93,6 +99,7 @@ class Tutor:
     def __init__(self, settings: FinetuneSettings, labels: tuple[str, ...], planned: int, soft: bool) -> None:
         self._missing, self._wrong = settings.incomplete, settings.noisy
         self._classes, self._soft = len(labels), soft
+        self._fills_in = self._missing.fill_in or not soft
         self._run_in = round(
             max(self._missing.run_in * self._missing.on, self._wrong.run_in * self._wrong.on) * planned
         )
@@ -138,7 +145,11 @@ class Tutor:
             self._remember(one, sight, target)
             if self._wrong.on and self._naming is not None and step >= self._run_in:
                 target = self._renamed(one, sight, target, self._naming, told)
-            if self._missing.on and self._belief is not None and step >= SOFT_FROM * self._run_in:
+            labelled = self._missing.labelled or (None if self._belief is None else self._belief.labelled)
+            if self._missing.on and labelled is not None and not self._fills_in:
+                # Each label stands for those that are missing, too.
+                target = replace(target, weights=torch.where(target.ignored, 1.0, 1 / labelled).float())
+            elif self._missing.on and self._belief is not None and step >= SOFT_FROM * self._run_in:
                 pseudo_from = self._least if step >= self._run_in else np.full(self._classes, np.inf)
                 target = self._completed(one, sight, target, self._belief, pseudo_from, told)
             targets.append(target)
@@ -203,12 +214,12 @@ class Tutor:
             self._named = np.concatenate([self._named, rows])[-NAMED_WINDOW:]
 
     def _calibrate(self, step: int) -> None:
-        """Fit to the windows. What shares of labels are missing and wrong is settled at the end of the run-in."""
+        """Fit to the windows."""
         scores, classes, explained = self._looks[:, 0], self._looks[:, 1].astype(np.int64), self._looks[:, 2]
         seen = explained >= 0
         if self._missing.on and (explained == 1).sum() >= LEAST_SEEN:
             known = self._missing.labelled or None
-            if known is None and self._belief is not None and step > self._run_in:
+            if known is None and self._belief is not None and self._fills_in and step > self._run_in:
                 # From here on the teacher sees its own pseudo-labels again: c fitted to them would run away.
                 known = self._belief.labelled
             self._belief = fit_belief(scores[seen], explained[seen] == 1, known)
@@ -222,10 +233,7 @@ class Tutor:
                 self._missing.most,
             )
         if self._wrong.on and len(self._named) >= LEAST_SEEN:
-            share = self._wrong.wrong or None
-            if share is None and self._naming is not None and step > self._run_in:
-                share = self._naming.wrong
-            self._naming = fit_naming(self._named[:, 1:], self._named[:, 0].astype(np.int64), share)
+            self._naming = fit_naming(self._named[:, 1:], self._named[:, 0].astype(np.int64), self._wrong.wrong or None)
 
 
 def tutor_of(settings: FinetuneSettings, net: Detector, planned: int, world: World) -> Tutor | None:

@@ -17,11 +17,12 @@ from dataset.records import DetectionSet
 from tests.painted_sets import TINY, painted
 from training.assign import Truth
 from training.detection_scores import Found
-from training.finetune.batches import Target
+from training.finetune.batches import Batch, Target
 from training.finetune.belief import Belief, fit_belief, fit_naming, least_belief, true_class, unbiased
 from training.finetune.checkpoints import read_pt
+from training.finetune.detectors import DetectorShape
 from training.finetune.distributed import World
-from training.finetune.edge_detector import truth_of
+from training.finetune.edge_detector import EdgeDetector, truth_of
 from training.finetune.loop import finetune
 from training.finetune.progress import Watchers
 from training.finetune.proposals import looked_at
@@ -293,9 +294,12 @@ def recipe(**values: Any) -> FinetuneSettings:
 
 POOR = {
     "incomplete": recipe(incomplete=IncompleteRecipe(on=True, run_in=0.5)),
+    "filled in": recipe(incomplete=IncompleteRecipe(on=True, run_in=0.5, fill_in=True)),
     "noisy": recipe(noisy=NoisyRecipe(on=True, run_in=0.5)),
     "all": recipe(
-        incomplete=IncompleteRecipe(on=True, run_in=0.4), noisy=NoisyRecipe(on=True, run_in=0.5), logit_adjustment=1.0
+        incomplete=IncompleteRecipe(on=True, run_in=0.4, fill_in=True),
+        noisy=NoisyRecipe(on=True, run_in=0.5),
+        logit_adjustment=1.0,
     ),
 }
 
@@ -325,10 +329,43 @@ def test_such_a_run_repeats_and_resumes_byte_by_byte(
     lines = [json.loads(line) for line in (tmp_path / "one" / "metrics.jsonl").read_text().splitlines()]
     assert all(key in line for line in lines for key in TAUGHT)
     if settings.incomplete.on:
-        assert lines[0]["pseudo_boxes"] == 0  # the run-in
+        assert min(line["labelled_share"] for line in lines) < 0.9
+    assert lines[0]["pseudo_boxes"] == 0  # the run-in
+    if settings.incomplete.fill_in:
         assert max(line["soft_boxes"] + line["pseudo_boxes"] for line in lines) > 0
     parts = sum(value for key, value in lines[-1].items() if key.startswith("loss_"))
     assert lines[-1]["loss"] == pytest.approx(parts, abs=1e-5)
+
+
+def test_labels_stand_for_those_that_are_missing(sets: tuple[DetectionSet, DetectionSet]) -> None:
+    told = recipe(incomplete=IncompleteRecipe(on=True, labelled=0.4))
+    asked = recipe(incomplete=IncompleteRecipe(on=True))
+    labels, boxes = sets[0].labels, np.array([[8.0, 8.0, 48.0, 48.0]], dtype=np.float32)
+
+    class Sure(EdgeDetector):
+        """Sees the one object of each picture."""
+
+        def predict(self, images: list[torch.Tensor]) -> list[Found]:
+            one = np.array([0], dtype=np.int64)
+            return [Found(boxes, np.array([0.9], np.float32), one, np.eye(len(labels), dtype=np.float32)[one])] * len(
+                images
+            )
+
+    teacher = Sure(DetectorShape(labels=labels, size=(64, 64), arch="traynet"))
+    tutor, unsure = tutor_of(told, teacher, 60, World()), tutor_of(asked, teacher, 60, World())
+    assert tutor is not None
+    assert unsure is not None
+    picture = target((BOX, 0, False), ([50.0, 50.0, 62.0, 62.0], 0, True))
+    batch = Batch([torch.zeros(3, 64, 64)] * 40, [picture] * 40, ["a"] * 40)
+    changed = tutor.taught([batch], teacher, 0, World())[0][0]
+    weights = changed.targets[0].weights
+    assert weights is not None
+    assert weights.tolist() == pytest.approx([2.5, 1.0])  # what is ignored stays so
+    assert len(changed.targets[0].boxes) == 2
+    assert unsure.taught([batch], teacher, 0, World())[0][0].targets[0].weights is None  # nothing was looked at yet
+    weights = unsure.taught([batch], teacher, 1, World())[0][0].targets[0].weights
+    assert weights is not None
+    assert weights.tolist() == pytest.approx([1.0, 1.0], abs=0.1)  # all that is seen has a label
 
 
 def test_labels_that_are_as_they_should_be_are_hardly_touched(
