@@ -14,6 +14,7 @@ COPY models models
 COPY tracker tracker
 COPY store store
 COPY checkout checkout
+COPY fleet fleet
 COPY app app
 COPY configs configs
 ENV PATH=/app/.venv/bin:$PATH PYTHONUNBUFFERED=1 UV_NO_CACHE=1
@@ -31,6 +32,7 @@ CMD ["run", "--config", "configs/container.yaml"]
 
 FROM base AS lab
 COPY requirements-dev.lock ./
+COPY dataset dataset
 COPY training training
 COPY replay replay
 COPY bench bench

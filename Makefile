@@ -38,7 +38,11 @@ bench-training: .venv/ok ## figures of the detectors and of training (two hours;
 docs: .venv/edge ## renew docs/config.md and the JSON Schema from the settings models
 	$(BIN)/python docs/generate.py
 
+dashboards: .venv/edge ## Superset with the three dashboards over var/traylane.db, DASH_STORE_URI, or else a sample
+	test -e var/traylane.db -o -e var/sample.db -o -n "$$DASH_STORE_URI" || $(BIN)/python -m dashboards.sample --store sqlite:///var/sample.db
+	$(PYTHON) dashboards/dash.py up $$(test -e var/traylane.db -o -n "$$DASH_STORE_URI" || echo --store sqlite:///var/sample.db)
+
 lock: ## renew the locks after a change of pyproject.toml
 	bash packaging/lock.sh
 
-.PHONY: help run test check bench bench-tracker bench-training docs lock
+.PHONY: help run test check bench bench-tracker bench-training docs dashboards lock

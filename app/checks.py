@@ -104,7 +104,7 @@ def check_device(wanted: str) -> Finding:
     return ok("device", f"{device} of {count} GPU")
 
 
-def check_space(folder: Path) -> Finding:
+def check_space(folder: Path, topic: str = "disk") -> Finding:
     """Look at the free space and the right to write where `folder` is or will be."""
     existing = next(place for place in (folder, *folder.absolute().parents) if place.exists())
     try:
@@ -114,13 +114,13 @@ def check_space(folder: Path) -> Finding:
         free_bytes = shutil.disk_usage(existing).free
     except OSError as err:
         reason = f"{folder}: cannot be written: {err.strerror}; make it writable or choose another folder"
-        return failed("disk", StoreUnavailable(reason))
+        return failed(topic, StoreUnavailable(reason))
     told = f"{folder}: {free_bytes / 2**30:.1f} GiB free, writable"
     if free_bytes < _TOO_FEW_BYTES:
-        return Finding(Level.FAIL, "disk", f"{told}; too little for a day: free space", StoreUnavailable.exit_code)
+        return Finding(Level.FAIL, topic, f"{told}; too little for a day: free space", StoreUnavailable.exit_code)
     if free_bytes < _FEW_BYTES:
-        return Finding(Level.WARN, "disk", f"{told}; this is little: free space")
-    return ok("disk", told)
+        return Finding(Level.WARN, topic, f"{told}; this is little: free space")
+    return ok(topic, told)
 
 
 def check_store(url: str) -> Finding:

@@ -107,7 +107,7 @@ class FigureRecorder:
 
     Args:
         figures: where minutes go.
-        place: the dimensions, stored when the recorder starts.
+        place: gives the dimensions as they are now; stored at the start, and again when they change.
         health: the health of every lane by id.
         outbox_depth: how many events wait for a publisher; may raise StoreUnavailable.
         storage_free_bytes: free space for the store, or None when it is not a local disk.
@@ -117,7 +117,7 @@ class FigureRecorder:
     def __init__(
         self,
         figures: FigureStore,
-        place: Place,
+        place: Callable[[], Place],
         health: Callable[[], Mapping[str, LaneHealth]],
         outbox_depth: Callable[[], int],
         storage_free_bytes: Callable[[], int | None],
@@ -131,7 +131,8 @@ class FigureRecorder:
         self._minutes: dict[str, _Minute] = {}
         self._waiting_lanes: deque[LaneMinute] = deque()
         self._waiting_sites: deque[SiteMinute] = deque()
-        self._described, self._pruned_day, self._away = False, 0, False
+        self._described: Place | None = None
+        self._pruned_day, self._away = 0, False
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="figures", daemon=True)
         #: Minutes that were given up because the store was away for too long.
@@ -193,9 +194,10 @@ class FigureRecorder:
             StoreError: a later try cannot succeed.
         """
         try:
-            if not self._described:
-                self._figures.describe(self._place.site, self._place.lanes, self._place.dishes)
-                self._described = True
+            place = self._place()
+            if place != self._described:  # dishes are taught and prices change while lanes run
+                self._figures.describe(place.site, place.lanes, place.dishes)
+                self._described = place
             if self._waiting_lanes or self._waiting_sites:
                 self._figures.add(list(self._waiting_lanes), list(self._waiting_sites))
                 self._waiting_lanes.clear()
@@ -228,7 +230,7 @@ class FigureRecorder:
         except StoreUnavailable:
             depth = None  # unknown; `flush` says why
         self._waiting_sites.append(
-            SiteMinute(self._place.site.name, minute_s, self._run_ms, depth, self._storage_free_bytes())
+            SiteMinute(self._place().site.name, minute_s, self._run_ms, depth, self._storage_free_bytes())
         )
         while len(self._waiting_sites) > WAITING_MINUTES:
             gone_s = self._waiting_sites.popleft().minute_s

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from flask import Flask
+from flask import Flask, request
+from flask.sessions import SecureCookieSessionInterface
 from flask_wtf.csrf import CSRFError, CSRFProtect  # type: ignore[import-untyped]
 from werkzeug.exceptions import Forbidden
 
 from app.guard import CheckForm
 
 FORM_COOKIE = "traylane_forms"
+
+
+class _FormSession(SecureCookieSessionInterface):
+    """Marks the cookie `Secure` where the page came over https."""
+
+    def get_cookie_secure(self, app: Flask) -> bool:
+        """Return whether the browser may send it over https only."""
+        return request.is_secure
 
 
 def protect_forms(app: Flask, key: str) -> CheckForm:
@@ -18,6 +27,7 @@ def protect_forms(app: Flask, key: str) -> CheckForm:
         app: gets the signed cookie that a token belongs to.
         key: signs it.
     """
+    app.session_interface = _FormSession()
     app.config.update(
         SECRET_KEY=key,
         SESSION_COOKIE_NAME=FORM_COOKIE,

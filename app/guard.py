@@ -30,6 +30,8 @@ from core.errors import StoreUnavailable
 
 _LOG = logging.getLogger(__name__)
 
+#: The longest form of a page without files.
+FORM_BYTES = 256 * 1024
 SAFE = {"GET", "HEAD", "OPTIONS"}
 CONTENT_POLICY = (
     "default-src 'self'; img-src 'self' data: blob:; object-src 'none'; base-uri 'none'; form-action 'self'; "
@@ -67,10 +69,11 @@ class Permit:
     Args:
         again: finds out who it is now.
         may: whether that person may look.
+        lanes: what they might see when the stream began: one that shows several lanes ends when this changes.
     """
 
-    def __init__(self, again: Identify, may: Callable[[Person], bool]) -> None:
-        self._again, self._may = again, may
+    def __init__(self, again: Identify, may: Callable[[Person], bool], lanes: frozenset[str] | None = None) -> None:
+        self._again, self._may, self._lanes = again, may, lanes
         self._asked_s = time.monotonic()
 
     def holds(self) -> bool:
@@ -80,7 +83,8 @@ class Permit:
             return True
         self._asked_s = now_s
         try:
-            return self._may(self._again())
+            person = self._again()
+            return self._may(person) and person.lanes == self._lanes
         except Unauthorized:
             return False
         except StoreUnavailable:
@@ -92,7 +96,7 @@ def stream_permit() -> Permit:
     rule = request.url_rule
     need = None if rule is None else need_of(request.method, rule.rule)
     lane_id = (request.view_args or {}).get("lane_id")
-    return Permit(g.again, lambda person: person.may(need, lane_id))
+    return Permit(g.again, lambda person: person.may(need, lane_id), current_person().lanes)
 
 
 def audit(person: Person, action: str, target: str, before: Values | None = None, after: Values | None = None) -> None:
@@ -112,6 +116,18 @@ def audit(person: Person, action: str, target: str, before: Values | None = None
     book.write(person, action, target, before, after)
 
 
+def note(person: Person, action: str, target: str, before: Values | None = None, after: Values | None = None) -> None:
+    """Write down what a lane has already decided, as `audit` does.
+
+    A lane goes on while the store is away, and keeps its journal until the store is back. What a person told it is done
+    then, too, so it is no failure: the log keeps what the audit could not take.
+    """
+    try:
+        audit(person, action, target, before, after)
+    except StoreUnavailable as err:
+        _LOG.error("not in the audit, for %s: %s of %s by %s: %s", err, action, target, person.name, after)
+
+
 def stand_guard(app: Flask, site: Site, accounts: Accounts, identify: Identify, check_form: CheckForm) -> None:
     """Put the guard before every route of `app`, those that are added later, too.
 
@@ -127,6 +143,8 @@ def stand_guard(app: Flask, site: Site, accounts: Accounts, identify: Identify, 
 
     @app.before_request
     def check() -> Response | None:
+        if request.mimetype == "application/x-www-form-urlencoded":
+            request.max_content_length = FORM_BYTES  # it is read whole, before anybody is known
         return _foreign(site, names) or _let_in(identify, check_form)
 
     @app.after_request
@@ -137,6 +155,10 @@ def stand_guard(app: Flask, site: Site, accounts: Accounts, identify: Identify, 
             response.headers.setdefault("Strict-Transport-Security", "max-age=31536000")
         if current_person().known:
             response.headers.setdefault("Cache-Control", "no-store")
+        if request.method == "HEAD":
+            # Nobody reads the body, so nobody would end it: a stream would count as watched for ever.
+            response.close()
+            response.response = []
         return response
 
 

@@ -12,7 +12,9 @@ from zoneinfo import ZoneInfo
 from flask import Flask, request
 from flask_babel import (  # type: ignore[import-untyped]
     Babel,
+    format_currency,
     format_datetime,
+    format_percent,
     get_locale,
 )
 from flask_babel import gettext as _gettext
@@ -45,7 +47,13 @@ def speak(app: Flask, timezone: str) -> None:
             moment = datetime.datetime.fromtimestamp(when, datetime.UTC)
         return str(format_datetime(moment.astimezone(zone), style, rebase=False))
 
+    def money(amount: float, currency: str) -> str:
+        """Return an amount as the reader's language writes it."""
+        return str(format_currency(amount, currency))
+
     app.jinja_env.filters["site_time"] = site_time
+    app.jinja_env.filters["money"] = money
+    app.jinja_env.filters["share"] = lambda part: str(format_percent(part))
 
 
 def chosen_language() -> str:

@@ -73,6 +73,16 @@ class Instruments:
         """Count one encoded picture; `latency_s` is capture → marked-up pixel."""
         self._pixel.labels(lane_id).observe(latency_s)
 
+    def begin(self, lane_id: str) -> None:
+        """Count a lane from 0: nothing has happened there, which is known."""
+        for result in ("with_lines", "empty"):
+            self._bills.labels(lane_id, result)
+        self._asks.labels(lane_id)
+
+    def add(self, figures: Collector) -> None:
+        """Show further figures, too."""
+        self._registry.register(figures)
+
     def text(self) -> bytes:
         """Return the exposition format."""
         return generate_latest(self._registry)

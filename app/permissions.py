@@ -65,14 +65,24 @@ ROLE_ACTIONS: Mapping[Role, frozenset[Action]] = MappingProxyType(
     }
 )
 
-#: Rights about the whole site: who is confined to some lanes has them only on routes of one of those lanes.
-SITE_WIDE = frozenset({Action.MODELS, Action.CONFIGURE, Action.USERS, Action.AUDIT, Action.METRICS})
+#: Rights about the whole site: who is confined to some lanes has them only on routes of one of those lanes. Recordings
+#: are of no lane that the program knows, so replays are among them.
+SITE_WIDE = frozenset({Action.REPLAY, Action.MODELS, Action.CONFIGURE, Action.USERS, Action.AUDIT, Action.METRICS})
 
 _PAGES: Mapping[str, Need] = {
     "GET /": Action.VIEW,
-    "GET /bills": Action.READ,
+    "GET /lanes/<lane_id>": Action.VIEW,
+    "GET /dashboards": Action.READ,
+    "GET /dashboards/<slug>": Action.READ,
+    "GET /dashboards/state": Action.READ,
+    "POST /dashboards/<slug>/pass": Action.READ,
     "GET /lanes/<lane_id>/video.mjpg": Action.VIEW,
     "GET /lanes/<lane_id>/still.jpg": Action.VIEW,
+    "GET /lanes/<lane_id>/tracks/<track_id>.jpg": Action.VIEW,
+    "GET /display/<lane_id>": Action.VIEW,
+    "GET /bills": Action.READ,
+    "GET /bills/<bill_id>": Action.READ,
+    "GET /questions": Action.ANSWER,
 }
 
 _API: Mapping[str, Need] = {
@@ -90,6 +100,7 @@ _API: Mapping[str, Need] = {
     "GET /api/v1/bills/<bill_id>/revisions": Action.READ,
     "POST /api/v1/bills/<bill_id>/lines/<line_no>/correction": Action.ANSWER,
     "POST /api/v1/bills/<bill_id>/lines": Action.ANSWER,
+    "POST /api/v1/bills/<bill_id>/confirmation": Action.ANSWER,
     "GET /api/v1/bills/<bill_id>/evidence": Action.READ,
     "GET /api/v1/bills/<bill_id>/evidence/clip": Action.READ,
     "GET /api/v1/bills/<bill_id>/evidence/crops/<line_no>": Action.READ,

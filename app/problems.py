@@ -11,13 +11,14 @@ from app.accounts.errors import AccountRefused
 from app.api.problems import ApiProblem, problem, status_of
 from app.site import Site
 from core.errors import TraylaneError
+from core.redact import redact_text
 
 
 def refusal(status: int, title: str, detail: str) -> Response:
     """Return a problem as a page where a person looks at a page, else as problem details."""
     if not wants_page():
         return problem(status, title, detail)
-    page = render_template("error.html", status=status, title=title, detail=detail)
+    page = render_template("error.html", status=status, title=title, detail=redact_text(detail))
     response = current_app.make_response(page)
     response.status_code = status
     return response

@@ -22,6 +22,7 @@ from checkout.config import ReplaySettings
 from core.clock import Clock
 from core.errors import DataError, FolderUnusable
 from core.files import write_atomic
+from core.redact import redact_text
 
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
 _SUFFIXES = (".mp4", ".mkv", ".mov", ".avi", ".webm", ".ts")
@@ -153,7 +154,7 @@ class ReplayJobs:
         path = self._folder(job.job_id) / "log.txt"
         if not path.is_file():
             return ""
-        return path.read_bytes()[-_LOG_BYTES:].decode("utf-8", "replace").replace("\x00", "")
+        return redact_text(path.read_bytes()[-_LOG_BYTES:].decode("utf-8", "replace").replace("\x00", ""))
 
     def _folder(self, job_id: str) -> Path:
         return self._settings.results / job_id

@@ -16,9 +16,13 @@ from numpy.typing import NDArray
 
 from checkout.pipeline import LaneUpdate
 from core.clock import Clock
+from core.records import Box
 
 Draw = Callable[[LaneUpdate], NDArray[np.uint8]]
 JPEG_QUALITY = 82
+#: Room around an object that is cut out, of its box; and the most pixels that it gets.
+MARGIN = 0.2
+MOST_PX = 480
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,3 +95,17 @@ def encode_jpeg(image: NDArray[np.uint8]) -> bytes:
     if not done:
         raise ValueError(f"cannot encode an image of shape {image.shape} as JPEG")
     return bytes(buffer)
+
+
+def cut_out(image: NDArray[np.uint8], box: Box) -> bytes:
+    """Return the surroundings of a box as JPEG bytes; `image` is RGB (H, W, 3) uint8, the box in its pixels."""
+    height, width = image.shape[:2]
+    room_x, room_y = MARGIN * (box[2] - box[0]), MARGIN * (box[3] - box[1])
+    x1, y1 = min(max(int(box[0] - room_x), 0), width - 2), min(max(int(box[1] - room_y), 0), height - 2)
+    x2 = min(max(int(np.ceil(box[2] + room_x)), x1 + 2), width)
+    y2 = min(max(int(np.ceil(box[3] + room_y)), y1 + 2), height)
+    part = image[y1:y2, x1:x2]
+    shrink = MOST_PX / max(part.shape[:2])
+    if shrink < 1:
+        part = np.asarray(cv2.resize(part, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA), np.uint8)
+    return encode_jpeg(part)

@@ -24,11 +24,29 @@ SPARE_THREADS = 24
 BACKLOG_BYTES = 256 * 1024
 #: A viewer with a full backlog that takes not one byte for so long is cut off.
 STALL_S = 10.0
+#: A request that is not whole after so long is given up: who sends a byte now and then must not hold a connection.
+REQUEST_S = 60.0
+#: The longest body: a photo of a dish. The API takes much less (`app/api/checking.py`).
+BODY_BYTES = 16 * 1024 * 1024
 _LOOK_S = 1.0
 
 
 class ViewerChannel(HTTPChannel):  # type: ignore[misc] # waitress has no types
-    """A connection that cuts a client off which does not read what it asked for."""
+    """A connection that cuts a client off which does not read what it asked for, or never ends its request."""
+
+    began_s: float | None = None
+
+    def received(self, data: bytes) -> bool:
+        """Take what came, as the parent does."""
+        taken = bool(super().received(data))
+        now_s = time.monotonic()
+        if self.request is None:
+            self.began_s = None
+        elif self.began_s is None:
+            self.began_s = now_s
+        elif now_s - self.began_s > REQUEST_S:
+            self.will_close = True
+        return taken
 
     def _flush_outbufs_below_high_watermark(self) -> None:
         """Wait until the backlog is small enough, as the parent does, but not for ever."""
@@ -71,6 +89,7 @@ def make_server(application: Flask, listener: socket.socket) -> BaseWSGIServer:
         threads=VIEWERS + SPARE_THREADS,
         outbuf_high_watermark=BACKLOG_BYTES,
         channel_timeout=60,
+        max_request_body_size=BODY_BYTES,
         connection_limit=4 * (VIEWERS + SPARE_THREADS),
         ident="traylane",
         # `app/accounts/proxy.py` decides what a proxy's headers are worth.

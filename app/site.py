@@ -11,19 +11,30 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+from prometheus_client.registry import Collector
+
 from app.metrics import Instruments
-from app.screen import Draw, LaneScreen
+from app.screen import Draw, LaneScreen, cut_out
 from checkout.correction import Correction, Ticket
+from checkout.debug_overlay import draw_debug
+from checkout.evidence.camera_roll import ZoneMask
 from checkout.health import LaneHealth, LaneState
 from checkout.lane import Lane
 from checkout.menu import Menu
 from checkout.pipeline import LaneUpdate
+from checkout.zones import WHOLE_FRAME, Zone, ZoneSettings, make_zones
 from core.clock import Clock
-from core.records import Bill, DecisionKind
+from core.records import Bill, Box, Decision, DecisionKind
 from store.store import Store
 
 READY_WITHIN_S = 5.0
 CHOICES = 3
+#: What ends a confirmation.
+CHANGES = frozenset(
+    {DecisionKind.LINE_ADD, DecisionKind.LINE_REVISE, DecisionKind.LINE_REMOVE, DecisionKind.CORRECTION}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +47,12 @@ class _Question:
 class _LaneView:
     """The newest of one lane, kept by its subscription."""
 
-    def __init__(self, lane: Lane, screen: LaneScreen) -> None:
-        self.lane, self.screen = lane, screen
-        self.lock = threading.Lock()
+    def __init__(self, lane: Lane, screen: LaneScreen, debug: LaneScreen, mask: ZoneMask) -> None:
+        self.lane, self.screen, self.debug, self.mask = lane, screen, debug, mask
+        self.lock, self.masking = threading.Lock(), threading.Lock()
         self.update: LaneUpdate | None = None
+        self.seen: LaneUpdate | None = None
+        self.confirmed_bill = ""
         self.last_bill: Bill | None = None
         self.questions: dict[int, _Question] = {}
 
@@ -47,10 +60,13 @@ class _LaneView:
         """Keep what an update changes; called by the lane's own thread for subscribers."""
         with self.lock:
             self.update = update
+            if update.frame is not None:
+                self.seen = update
             if update.closed:
                 self.last_bill = update.closed[-1]
             for event in update.events:
                 decision = event.decision
+                self._note_confirmation(decision)
                 if decision.kind is DecisionKind.ASK and decision.track_id is not None:
                     question = _Question(decision.track_id, decision.bill_id, decision.decided_at_s)
                     self.questions[decision.track_id] = question
@@ -61,6 +77,14 @@ class _LaneView:
             alive = {track.track_id for track in update.tracks.tracks}
             self.questions = {key: value for key, value in self.questions.items() if key in alive}
         self.screen.show(update)
+        self.debug.show(update)
+
+    def _note_confirmation(self, decision: Decision) -> None:
+        """Remember which bill a person found right; a line that changes afterwards ends it."""
+        if decision.kind is DecisionKind.CONFIRM:
+            self.confirmed_bill = decision.bill_id
+        elif decision.kind in CHANGES and decision.bill_id == self.confirmed_bill:
+            self.confirmed_bill = ""
 
 
 class Site:
@@ -76,6 +100,7 @@ class Site:
         storage: the folder whose free space is shown, or None.
         loopback_only: refuse requests that name another host.
         timezone: the zone in which the pages tell times, such as "Europe/Berlin".
+        zones: of each lane, by its id; the whole picture where not given.
     """
 
     def __init__(
@@ -89,14 +114,29 @@ class Site:
         storage: Path | None,
         loopback_only: bool,
         timezone: str = "UTC",
+        zones: Mapping[str, tuple[Zone, ...]] | None = None,
     ) -> None:
-        self.name, self.menu, self.loopback_only, self.timezone = name, menu, loopback_only, timezone
+        self.name, self.loopback_only, self.timezone = name, loopback_only, timezone
         self.currency = menu.currency
-        self.menu_titles = {dish.name: dish.title for dish in menu.dishes.values()}
+        self._first_menu = menu
         self.closing = threading.Event()
         self.store, self._clock, self._storage = store, clock, storage
         self._instruments = Instruments(self.health, self.free_bytes)
-        self._views = {lane.lane_id: self._view(lane, draw[lane.lane_id]) for lane in lanes}
+        whole = make_zones({"tray": ZoneSettings(polygon=WHOLE_FRAME)})
+        self._views = {
+            lane.lane_id: self._view(lane, draw[lane.lane_id], (zones or {}).get(lane.lane_id, whole)) for lane in lanes
+        }
+
+    @property
+    def menu(self) -> Menu:
+        """The menu in force: what is taught while lanes run is on it as soon as they have taken it up."""
+        views = self._views.values()
+        return max((view.lane.menu for view in views), key=lambda menu: menu.revision, default=self._first_menu)
+
+    @property
+    def menu_titles(self) -> dict[str, str]:
+        """What people read for each dish of the menu in force, by name."""
+        return {dish.name: dish.title for dish in self.menu.dishes.values()}
 
     @property
     def lane_ids(self) -> list[str]:
@@ -113,16 +153,37 @@ class Site:
         self.closing.set()
         for view in self._views.values():
             view.screen.close()
+            view.debug.close()
         stoppers = [threading.Thread(target=view.lane.stop, args=(timeout_s,)) for view in self._views.values()]
         for stopper in stoppers:
             stopper.start()
         for stopper in stoppers:
             stopper.join(timeout_s + 1.0)
 
-    def screen(self, lane_id: str) -> LaneScreen | None:
-        """Return the pictures of a lane, None if there is no such lane."""
+    def screen(self, lane_id: str, debug: bool = False) -> LaneScreen | None:
+        """Return the pictures of a lane, with everything drawn on request; None if there is no such lane."""
         view = self._views.get(lane_id)
-        return view.screen if view is not None else None
+        if view is None:
+            return None
+        return view.debug if debug else view.screen
+
+    def crop(self, lane_id: str, track_id: int) -> bytes | None:
+        """Return the object of a track in the newest picture as JPEG, without anything outside the zones.
+
+        Returns:
+            None if the lane has no such track now.
+        """
+        view = self._views[lane_id]
+        with view.lock:
+            seen = view.seen
+        found = None
+        if seen is not None:
+            found = next((track for track in seen.tracks.tracks if track.track_id == track_id), None)
+        if seen is None or seen.frame is None or found is None:
+            return None
+        with view.masking:
+            masked = view.mask(seen.frame.image)
+        return cut_out(masked, found.box)
 
     def watch(self, listener: Callable[[str, LaneUpdate], None]) -> None:
         """Call `listener` with the lane id and each update, in a thread of the lane, from now on."""
@@ -138,13 +199,14 @@ class Site:
         """
         return self._views[lane_id].lane.correct(correction)
 
-    def note_correction(self, bill: Bill) -> None:
-        """Take note that a closed bill was corrected: it may be the one that is shown."""
+    def note_correction(self, bill: Bill, confirmed: bool = False) -> None:
+        """Take note that a closed bill was corrected or confirmed: it may be the one that is shown."""
         view = self._views.get(bill.lane_id)
         if view is not None:
             with view.lock:
                 if view.last_bill is not None and view.last_bill.bill_id == bill.bill_id:
                     view.last_bill = bill
+                    view.confirmed_bill = bill.bill_id if confirmed else ""
 
     def answer(self, lane_id: str, track_id: int, dish: str) -> bool:
         """Hand a person's answer to the lane; return False if nothing was asked about this track.
@@ -158,6 +220,16 @@ class Site:
         if asked:
             view.lane.answer(track_id, dish)
         return asked
+
+    def seen(self, lane_id: str, track_id: int) -> tuple[NDArray[np.uint8], Box] | None:
+        """Return the newest frame (H, W, 3) of a lane and where an object is in it; None if it is not seen now."""
+        view = self._views[lane_id]
+        with view.lock:
+            update = view.update
+        if update is None or update.frame is None:
+            return None
+        found = next((track for track in update.tracks.tracks if track.track_id == track_id and track.matched), None)
+        return None if found is None else (update.frame.image, found.box)
 
     def health(self) -> dict[str, LaneHealth]:
         """Return the health of every lane."""
@@ -174,6 +246,10 @@ class Site:
                 lines.append(f"{lane_id}: {health.state}, {seen}{f' ({health.why})' if health.why else ''}")
         return lines
 
+    def measure(self, figures: Collector) -> None:
+        """Show further figures among those of the lanes."""
+        self._instruments.add(figures)
+
     def metrics_text(self) -> bytes:
         """Return all figures in Prometheus' exposition format."""
         return self._instruments.text()
@@ -184,6 +260,9 @@ class Site:
         health = view.lane.health()
         with view.lock:
             update, last_bill, questions = view.update, view.last_bill, list(view.questions.values())
+            confirmed_bill = view.confirmed_bill
+        bill = None if update is None else update.bill
+        shown = bill or last_bill
         latency = health.latency
         return {
             "lane_id": lane_id,
@@ -201,23 +280,18 @@ class Site:
             "reconnects": health.reconnects,
             "bills_closed": health.bills,
             "items_in_zone": None if update is None else update.items_in_zone,
-            "bill": None if update is None or update.bill is None else self.shown_bill(update.bill),
+            "bill": None if bill is None else self.shown_bill(bill),
             "last_bill": None if last_bill is None else self.shown_bill(last_bill),
+            "confirmed": shown is not None and shown.bill_id == confirmed_bill,
             "asks": [self._shown_question(question, update) for question in questions],
         }
 
-    def bills(self, lane_id: str | None, limit: int) -> list[dict[str, Any]]:
-        """Return the latest bills, latest first.
-
-        Raises:
-            StoreUnavailable: the store does not answer.
-        """
-        return [self.shown_bill(bill) for bill in self.store.bills(lane_id, limit=limit)]
-
-    def _view(self, lane: Lane, draw: Draw) -> _LaneView:
+    def _view(self, lane: Lane, draw: Draw, zones: tuple[Zone, ...]) -> _LaneView:
         lane_id = lane.lane_id
         screen = LaneScreen(draw, self._clock, lambda seconds: self._instruments.observe_picture(lane_id, seconds))
-        view = _LaneView(lane, screen)
+        debug = LaneScreen(lambda update: draw_debug(update, zones, lane.menu), self._clock, lambda seconds: None)
+        view = _LaneView(lane, screen, debug, ZoneMask(zones))
+        self._instruments.begin(lane_id)
         lane.subscribe(view.take)
         lane.subscribe(lambda update: self._observe(lane_id, update))
         return view
@@ -236,6 +310,7 @@ class Site:
 
     def shown_bill(self, bill: Bill) -> dict[str, Any]:
         """Return a bill as JSON-able values."""
+        menu = self.menu
         return {
             "bill_id": bill.bill_id,
             "lane_id": bill.lane_id,
@@ -247,7 +322,7 @@ class Site:
                 {
                     "line_no": line.line_no,
                     "dish": line.dish,
-                    "title": self.menu_titles.get(line.dish, line.dish),
+                    "title": menu.title(line.dish),
                     "quantity": line.quantity,
                     "unit_price": line.unit_price,
                     "confidence": round(line.confidence, 3),
@@ -259,14 +334,13 @@ class Site:
     def _shown_question(self, question: _Question, update: LaneUpdate | None) -> dict[str, Any]:
         tracks = () if update is None else update.tracks.tracks
         posterior = next((track.posterior for track in tracks if track.track_id == question.track_id), ())
-        choices = [(dish, p) for dish, p in posterior if dish in self.menu_titles][:CHOICES]
+        menu = self.menu
+        choices = [(dish, p) for dish, p in posterior if dish in menu][:CHOICES]
         return {
             "track_id": question.track_id,
             "bill_id": question.bill_id,
             "asked_at": _utc(question.asked_at_s),
-            "choices": [
-                {"dish": dish, "title": self.menu_titles[dish], "probability": round(p, 3)} for dish, p in choices
-            ],
+            "choices": [{"dish": dish, "title": menu.title(dish), "probability": round(p, 3)} for dish, p in choices],
         }
 
 

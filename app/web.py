@@ -1,40 +1,34 @@
-"""The Flask application of one appliance, put together: guard, pages, MJPEG, server-sent events, health, metrics."""
+"""The Flask application of one appliance, put together: guard, pages, API, health, metrics."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import numpy as np
 from flask import Flask, Response, jsonify
 
 from app.accounts.accounts import Accounts, make_accounts
 from app.accounts.proxy import TrustedProxy
-from app.api.problems import problem
 from app.api.routes import api_blueprint
 from app.api.services import make_services
+from app.appliance_metrics import ApiFigures
 from app.forms import protect_forms
-from app.guard import Permit, current_person, stand_guard, stream_permit
+from app.guard import current_person, stand_guard
 from app.identify import identify_by
 from app.languages import speak
 from app.pages.account import account_pages
 from app.pages.audit import audit_pages
 from app.pages.bills import bill_pages
+from app.pages.dashboards import dashboard_pages
+from app.pages.display import display_pages
 from app.pages.frame import add_frame
 from app.pages.live import live_pages
 from app.pages.login import login_pages
+from app.pages.pictures import picture_pages
+from app.pages.questions import question_pages
 from app.pages.tokens import token_pages
 from app.pages.users import user_pages
-from app.problems import answer_errors, unknown_lane
-from app.screen import LaneScreen, Picture, encode_jpeg
+from app.problems import answer_errors
 from app.site import Site
-from app.viewers import Viewers, Watched
-from checkout.config import LoadedConfig
+from checkout.config import DashboardsSettings, LoadedConfig
 from checkout.web_settings import WebSettings
-
-BOUNDARY = "traylane-frame"
-PARTS = f"multipart/x-mixed-replace; boundary={BOUNDARY}"
-PICTURE_WAIT_S = 1.0
-NO_PICTURE = Picture(0, encode_jpeg(np.full((360, 640, 3), 14, np.uint8)), 0.0)
 
 
 def create_app(site: Site, accounts: Accounts | None = None, config: LoadedConfig | None = None) -> Flask:
@@ -53,65 +47,23 @@ def create_app(site: Site, accounts: Accounts | None = None, config: LoadedConfi
     answer_errors(app)
     stand_guard(app, site, accounts, identify_by(accounts), protect_forms(app, accounts.key))
     speak(app, site.timezone)
-    add_frame(app, site, accounts)
+    dashboards = DashboardsSettings() if config is None else config.site.dashboards
+    add_frame(app, site, accounts, off_rail=frozenset() if dashboards.url else frozenset({"/dashboards"}))
     app.register_blueprint(live_pages(site))
-    app.register_blueprint(bill_pages(site))
+    app.register_blueprint(picture_pages(site, services.viewers))
+    app.register_blueprint(display_pages(site))
+    app.register_blueprint(bill_pages(site, services))
+    app.register_blueprint(question_pages(site))
+    app.register_blueprint(dashboard_pages(dashboards))
     app.register_blueprint(login_pages(accounts))
     app.register_blueprint(account_pages(accounts))
     app.register_blueprint(user_pages(site, accounts))
     app.register_blueprint(token_pages(site, accounts))
     app.register_blueprint(audit_pages(accounts))
-    _live(app, site, services.viewers)
     app.register_blueprint(api_blueprint(services))
+    site.measure(ApiFigures(services.outbox, services.consumers, services.viewers))
     _health(app, site)
     return app
-
-
-def _live(app: Flask, site: Site, viewers: Viewers) -> None:
-    @app.get("/lanes/<lane_id>/video.mjpg")
-    def video(lane_id: str) -> Response:
-        screen = site.screen(lane_id)
-        if screen is None:
-            return unknown_lane(lane_id, site)
-        leave = viewers.admit()
-        if leave is None:
-            return problem(503, "Too many viewers", f"{viewers.limit} streams are open; close one or try again later")
-        parts = Watched(_picture_parts(site, screen, stream_permit()), leave)
-        response = Response(parts, mimetype=PARTS)
-        response.headers["Cache-Control"] = "no-store"
-        return response
-
-    @app.get("/lanes/<lane_id>/still.jpg")
-    def still(lane_id: str) -> Response:
-        screen = site.screen(lane_id)
-        if screen is None:
-            return unknown_lane(lane_id, site)
-        picture = screen.picture(0, PICTURE_WAIT_S)
-        if picture is None:
-            return problem(503, "No picture", f"lane {lane_id} has not seen a frame yet")
-        return Response(picture.jpeg, mimetype="image/jpeg", headers={"Cache-Control": "no-store"})
-
-
-def _picture_parts(site: Site, screen: LaneScreen, permit: Permit) -> Iterator[bytes]:
-    """Yield the pictures of a lane as parts of a multipart stream.
-
-    When nothing new comes the last picture (a dark one if there was none) is sent again: a browser's page counts as
-    loading until each of its pictures has begun, and only a write finds out that a viewer is gone.
-    """
-    shown = NO_PICTURE
-    yield f"--{BOUNDARY}\r\n".encode()
-    while not site.closing.is_set() and permit.holds():
-        shown = screen.picture(shown.number, PICTURE_WAIT_S) or shown
-        yield _part(shown)
-
-
-def _part(picture: Picture) -> bytes:
-    """Return one part with the boundary that follows it: browsers show a part when they see its end."""
-    head = (
-        f"Content-Type: image/jpeg\r\nContent-Length: {len(picture.jpeg)}\r\n"
-        f"X-Captured-At: {picture.captured_at_s:.6f}\r\n\r\n"
-    )
-    return head.encode() + picture.jpeg + f"\r\n--{BOUNDARY}\r\n".encode()
 
 
 def _health(app: Flask, site: Site) -> None:

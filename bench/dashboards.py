@@ -1,7 +1,8 @@
 """How long a new user waits for the dashboards, what they cost, and how fast they answer; pictures beside the figures.
 
 `python -m bench.dashboards`: from nothing (no environment, no state) to the first answer of `/health`, on a store with
-14 days of the sample; then a second start, the REST check of every chart, and the memory of the server. Ten minutes.
+14 days of the sample; then a second start, the REST check of every chart, the memory of the server, and the pictures of
+`docs/dashboards.md`. Ten minutes.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import cv2
 import psutil
 
 from bench.results_file import row, write_results
@@ -20,6 +22,10 @@ from tests.dashboards_store import fill_store
 from tests.postgres import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
+PICTURES = ROOT / "docs" / "pictures"
+#: Windows in which a whole dashboard fits.
+SIZES = {"operations": "1680,1680", "sales": "1680,1840", "quality": "1680,2080"}
+SHOWN_WIDTH = 1008
 
 
 def timed(command: list[str]) -> tuple[float, float, str]:
@@ -39,6 +45,17 @@ def memory_mb(home: Path) -> float:
     return sum(one.memory_info().rss for one in (master, *master.children(recursive=True))) / 1e6
 
 
+def take_pictures(job: list[str], where: list[str], folder: Path) -> None:
+    """Renew the pictures of the documentation."""
+    for name, size in SIZES.items():
+        timed([*job, "shot", str(folder), "--page", f"traylane-{name}", "--size", size, *where])
+        picture = cv2.imread(str(folder / f"traylane-{name}.png"))
+        assert picture is not None, name
+        shape = (SHOWN_WIDTH, round(picture.shape[0] * SHOWN_WIDTH / picture.shape[1]))
+        small = cv2.resize(picture, shape, interpolation=cv2.INTER_AREA)
+        cv2.imwrite(str(PICTURES / f"dashboard-{name}.jpg"), small, [cv2.IMWRITE_JPEG_QUALITY, 80])
+
+
 def main() -> None:
     """Measure and write bench/results/dashboards.json."""
     with tempfile.TemporaryDirectory(prefix="traylane-dash-") as name:
@@ -54,6 +71,7 @@ def main() -> None:
             again_s, _, _ = timed([*job, "up", *where])
             check_s, _, said = timed([*job, "check", *where])
             used_mb = memory_mb(folder / "home")
+            take_pictures(job, where, folder / "pictures")
         finally:
             timed([*job, "down", *where])
         charts_ms = sorted(int(found) for found in re.findall(r"rows +(\d+) ms", said))

@@ -1,31 +1,37 @@
 """Do poor labels still teach? Half of the boxes dropped, a fifth of the classes flipped, a menu with a fat tail.
 
-    python -m bench.hard_labels [--seeds 1 2 3] [--steps 240] [--only half_plain half_ours …]
+    python -m bench.hard_labels [--seeds 1 2 3] [--steps 300] [--only half_plain half_ours …]
     python -m bench.hard_labels --set epicure19 --seeds 1 --steps 150 [--only …]
 
 Trays of the synthetic lane with a menu of twelve dishes (`bench/menu_lane.py`); only the training part is made worse.
-A small traynet learns from scratch, with the same steps, pictures, augmentation and rates in every run, so that nothing
-in its first weights knows these dishes. The score threshold is frozen where F1 is best on the validation lane with the
-run on clean labels of the same seed; F1 is read on the test lane. Seeds of lanes are fixed below. Seed 1 is no clean
-test of the method: a first version was run on it, and the detections of its runs on validation and test lane showed
-what was wrong with the calibration (`training/finetune/belief.py`: the slope's bound, the share of wrong labels).
+A traynet of full size learns from scratch at 224x128, with the same steps, pictures, augmentation and rates in every
+run, so that nothing in its first weights knows these dishes. 300 steps are ten rounds: enough for an F1 of about .9 on
+clean labels. (With a smaller net and 240 steps, as this bench ran at first, clean labels gave .74, half of them .21 of
+that: such a net is too poor to teach.) The score threshold is frozen where F1 is best on the validation lane with the
+run on clean labels of the same seed; F1 is read on the test lane.
+
+What was chosen on what: the methods and their defaults on the validation lane, runs of seed 1. The test lane was
+rendered for these runs and scored once, when all was settled; an earlier one (seed 860_201) had been looked at while
+the first version was built. What seed 1 gives is thus untouched by the test lane, not by the validation lane.
 
     clean          whole labels
     half_plain     half of the boxes dropped, taken as they are;      half_ours     with --incomplete
-    half_told      half_ours that is told that half of the objects have a label
+    half_told      half_ours, told that half of the objects have one; half_filled   half_ours with `incomplete.fill_in`
     flip_plain     a fifth of the classes flipped, taken as they are; flip_ours     with --noisy
     tail_plain     100 : 1 from the most to the least frequent dish;  tail_repeat   with --repeat-threshold
     tail_ours      tail_repeat with --logit-adjustment 1
+    tail_twice     tail_ours with twice the steps: the tail's lane has twice the pictures, so these are as many rounds
     clean_asked    whole labels, with --incomplete and --noisy: what it costs where nothing is wrong
 
 The tail is scored on the same test lane, where all dishes are alike frequent, by AP50 of the four rarest dishes over
-that of the four most frequent. Intervals: 95 %, by drawing pieces of the test lane again, the same pieces for all.
+that of the four most frequent. Intervals: 95 %, by drawing pieces of the test lane again, the same pieces for all;
+they tell what other pictures would give, not what other seeds would.
 
 epicure19: 19 classes of groceries, a traynet of full size from the card traynet@1, which has seen lanes only. The fixed
 fifth of `dataset.splits.leave_out` is the test set; a fifth of the rest is the validation set. Labels that are missing
 or loose in it as published stay so, in the test set too.
-Runs that are there in --cache are not made again. Writes `bench/results/hard_labels.json`; the rows of the other set
-stay.
+Runs that are there in --cache are not made again. Writes `bench/results/hard_labels.json`; rows of kinds
+and sets that were not asked for stay.
 """
 
 from __future__ import annotations
@@ -36,7 +42,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +55,7 @@ from bench.results_file import RESULTS, row, write_results
 from core.files import write_atomic
 from dataset.reading import read_set
 from dataset.records import DetectionSet
-from dataset.splits import leave_out
+from dataset.splits import leave_out, subset
 from training.detection_scores import Found
 from training.evaluation.coco_ap import coco_figures
 from training.evaluation.figures import counts_per_picture
@@ -72,15 +78,15 @@ from training.finetune.tutor import TAUGHT
 from training.finetune.validation import found_on
 
 #: Lanes: seed and trays. TAIL shows the dishes in the order of RARITY, 100 : 1.
-TRAIN, VALIDATION, TEST, TAIL = (860_001, 80), (860_101, 24), (860_201, 50), (860_301, 160)
+TRAIN, VALIDATION, TEST, TAIL = (860_001, 80), (860_101, 24), (870_201, 50), (860_301, 160)
 #: From the most frequent dish to the rarest; look-alikes (soups, hot drinks, fruit) are far apart.
 RARITY = (
     *("pizza", "apple", "tea", "tomato_soup", "cola_glass", "spaghetti"),
     *("orange", "bread_roll", "green_salad", "coffee", "schnitzel_fries", "pea_soup"),
 )
 IMBALANCE = 100.0
-NET = NetRecipe(size=(192, 128), widths=(8, 16, 32, 48, 64), depths=(0, 1, 1, 1), neck=32)
-DRAWS = 1000
+NET = NetRecipe(size=(224, 128))
+DRAWS, AP_DRAWS = 1000, 40
 BAR, TAIL_BAR = 0.95, 0.90
 
 
@@ -90,18 +96,21 @@ class Job:
 
     labels: str
     changes: Mapping[str, Any]
+    times: int = 1  # as many steps
 
 
 JOBS = {
     "clean": Job("clean", {}),
     "half_plain": Job("half", {}),
     "half_ours": Job("half", {"incomplete": IncompleteRecipe(on=True)}),
+    "half_filled": Job("half", {"incomplete": IncompleteRecipe(on=True, fill_in=True)}),
     "half_told": Job("half", {"incomplete": IncompleteRecipe(on=True, labelled=0.5)}),
     "flip_plain": Job("flip", {}),
     "flip_ours": Job("flip", {"noisy": NoisyRecipe(on=True)}),
     "tail_plain": Job("tail", {}),
     "tail_repeat": Job("tail", {"repeat_threshold": 0.3}),
     "tail_ours": Job("tail", {"repeat_threshold": 0.3, "logit_adjustment": 1.0}),
+    "tail_twice": Job("tail", {"repeat_threshold": 0.3, "logit_adjustment": 1.0}, times=2),
     "clean_asked": Job("clean", {"incomplete": IncompleteRecipe(on=True), "noisy": NoisyRecipe(on=True)}),
 }
 
@@ -120,7 +129,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Training on missing, wrong and unbalanced labels.")
     parser.add_argument("--set", choices=["lane", "epicure19"], default="lane")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
-    parser.add_argument("--steps", type=int, default=240)
+    parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--only", nargs="+", choices=list(JOBS), default=list(JOBS))
     parser.add_argument("--cache", type=Path, default=Path("var/hard_labels"))
     args = parser.parse_args()
@@ -132,9 +141,9 @@ def main() -> None:
             outcomes[name, seed] = run(name, seed, args.steps, lanes)
             print(f"{name} seed {seed}: {outcomes[name, seed].line}", flush=True)
     prefix = "" if args.set == "lane" else f"{args.set}_"
-    rows = figures(outcomes, lanes, args.seeds, prefix)
+    rows = figures(outcomes, lanes, prefix)
     rows.append(row(f"{prefix}minutes", (time.monotonic() - started) / 60, "min"))
-    write_results("hard_labels", [*_rows_of_others(args.set), *rows])
+    write_results("hard_labels", [*_rows_that_stay(rows), *rows])
 
 
 class Lanes:
@@ -185,7 +194,7 @@ def run(name: str, seed: int, steps: int, lanes: Lanes) -> Outcome:
         settings = FinetuneSettings(
             net=lanes.net,
             start=StartRecipe(init=lanes.init),
-            steps=steps,
+            steps=steps * job.times,
             batch=8,
             optimiser=OptimiserRecipe(rate=lanes.rate),
             schedule=ScheduleRecipe(kind="cosine", unit="steps", warm_up=20),
@@ -216,11 +225,10 @@ def run(name: str, seed: int, steps: int, lanes: Lanes) -> Outcome:
     return Outcome([_found(one) for one in content["validation"]], [_found(one) for one in content["test"]], told)
 
 
-def figures(
-    outcomes: Mapping[tuple[str, int], Outcome], lanes: Lanes, seeds: Sequence[int], prefix: str
-) -> list[dict[str, Any]]:
+def figures(outcomes: Mapping[tuple[str, int], Outcome], lanes: Lanes, prefix: str) -> list[dict[str, Any]]:
     """Return the rows: F1 at the frozen threshold, its share of the clean one, the tail's AP, and what was believed."""
-    rows = [row("seeds", len(seeds), "runs"), row("test_pictures", len(lanes.test), "pictures")]
+    rows = [row("test_pictures", len(lanes.test), "pictures")]
+    rows += [row(f"{name}_seeds", len(_of(outcomes, name)), "runs") for name in dict.fromkeys(n for n, _ in outcomes)]
     rows += [*_f1_rows(outcomes, lanes), *_tail_rows(outcomes, lanes), *_belief_rows(outcomes)]
     return [one | {"name": prefix + one["name"]} for one in rows]
 
@@ -233,9 +241,7 @@ def _f1_rows(outcomes: Mapping[tuple[str, int], Outcome], lanes: Lanes) -> list[
             threshold = quick_scores(clean, lanes.validation)["f1_best_threshold"]
             parts = counts_per_picture(match_set(outcome.test, lanes.test), threshold)
             counted.setdefault(name, []).append(np.stack(parts, axis=1))
-    rng = np.random.default_rng(0)
-    pieces = np.array_split(np.arange(len(lanes.test)), max(1, len(lanes.test) // lanes.piece))
-    drawn = [np.concatenate([pieces[i] for i in rng.integers(0, len(pieces), len(pieces))]) for _ in range(DRAWS)]
+    drawn = _drawn(lanes, DRAWS)
     everything = np.arange(len(lanes.test))
     rows = []
     for name, tables in counted.items():
@@ -255,16 +261,35 @@ def _tail_rows(outcomes: Mapping[tuple[str, int], Outcome], lanes: Lanes) -> lis
     if lanes.test.labels != MENU:
         return []
     rank = np.array([RARITY.index(name) for name in MENU])
-    third, rows = len(MENU) // 3, []
+    rows: list[dict[str, Any]] = []
     # Dishes differ: what each third is worth where all are alike frequent (clean) stands beside it.
+    drawn = _drawn(lanes, AP_DRAWS)
     for name in dict.fromkeys(name for name, _ in outcomes if name.startswith("tail") or name == "clean"):
-        aps = np.nanmean([_ap_by_class(one.test, lanes.test) for one in _of(outcomes, name)], axis=0)
-        parts = [float(np.nanmean(aps[(rank >= low) & (rank < low + third)])) for low in (0, third, 2 * third)]
+        parts = _thirds(_of(outcomes, name), lanes.test, rank)
         for part, value in zip(("frequent", "middle", "rare"), parts, strict=True):
             rows.append(row(f"{name}_ap50_{part}", value, "ratio"))
-        bar = TAIL_BAR if name == "tail_ours" else None
-        rows.append(row(f"{name}_rare_of_frequent", parts[2] / parts[0], "ratio", bar))
+        shares = []
+        for some in drawn:
+            again = [replace(one, test=[one.test[i] for i in some]) for one in _of(outcomes, name)]
+            frequent, _, rare = _thirds(again, subset(lanes.test, some.tolist(), "drawn again"), rank)
+            shares.append(rare / frequent)
+        bar = TAIL_BAR if name in ("tail_ours", "tail_twice") else None
+        rows += _with_interval(f"{name}_rare_of_frequent", parts[2] / parts[0], shares, bar)
     return rows
+
+
+def _thirds(outcomes: Sequence[Outcome], wanted: DetectionSet, rank: NDArray[np.int64]) -> list[float]:
+    """Return AP50 of the frequent, the middle and the rare third of the dishes, mean over runs."""
+    third = len(MENU) // 3
+    aps = np.nanmean([_ap_by_class(one.test, wanted) for one in outcomes], axis=0)
+    return [float(np.nanmean(aps[(rank >= low) & (rank < low + third)])) for low in (0, third, 2 * third)]
+
+
+def _drawn(lanes: Lanes, draws: int) -> list[NDArray[np.int64]]:
+    """Return pictures of the test lane, drawn again piece by piece."""
+    rng = np.random.default_rng(0)
+    pieces = np.array_split(np.arange(len(lanes.test)), max(1, len(lanes.test) // lanes.piece))
+    return [np.concatenate([pieces[i] for i in rng.integers(0, len(pieces), len(pieces))]) for _ in range(draws)]
 
 
 def _belief_rows(outcomes: Mapping[tuple[str, int], Outcome]) -> list[dict[str, Any]]:
@@ -295,10 +320,11 @@ def _ap_by_class(found: list[Found], wanted: DetectionSet) -> NDArray[np.float64
     return np.array([np.nan if ap is None else ap for ap in coco_figures(found, wanted).ap50_by_class])
 
 
-def _rows_of_others(name: str) -> list[dict[str, Any]]:
-    path = RESULTS / "hard_labels.json"
-    rows = json.loads(path.read_text(encoding="utf-8"))["rows"] if path.is_file() else []
-    return [one for one in rows if one["name"].startswith("epicure19_") != (name == "epicure19")]
+def _rows_that_stay(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the rows of earlier calls that these do not replace."""
+    path, names = RESULTS / "hard_labels.json", {one["name"] for one in rows}
+    earlier = json.loads(path.read_text(encoding="utf-8"))["rows"] if path.is_file() else []
+    return [one for one in earlier if one["name"] not in names]
 
 
 def _plain(found: Found) -> list[list[float]]:

@@ -5,19 +5,20 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, field_validator
 
 from checkout.evidence.settings import RecordSettings
 from checkout.mqtt_settings import MqttSettings
-from checkout.settings import CheckoutSettings
+from checkout.settings import CheckoutSettings, RecognitionSettings
 from checkout.web_settings import WebSettings
 from checkout.webhook_settings import WebhookSettings
 from checkout.zones import WHOLE_FRAME, ZoneSettings
 from core.errors import ConfigError
 from core.settings import Settings, load_settings
-from models.settings import DetectorSettings
+from models.settings import DetectorSettings, EmbedderSettings
 from streams.reconnect import BackoffSettings
 from streams.source import SourceSettings
 from tracker.settings import TrackerSettings
@@ -62,7 +63,7 @@ class DashboardsSettings(Settings):
 
     url: str | None = Field(
         default=None,
-        pattern=r"^https?://[^/?#\s]+$",
+        pattern=r"^https?://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]+)?$",
         description="Where Superset answers, e.g. http://127.0.0.1:8088; no panel if unset",
     )
     secret_file: Path = Field(
@@ -74,6 +75,10 @@ class ModelsSettings(Settings):
     """Which models run."""
 
     detector: DetectorSettings = Field(default=DetectorSettings(), description="The detector of all lanes")
+    embedder: EmbedderSettings | None = Field(
+        default=EmbedderSettings(),
+        description="What tells taught dishes apart; loaded when there are any. null: dishes cannot be taught",
+    )
     registry: Path = Field(
         default=Path("var/models"), description="Folder of imported models and promotions (`traylane models`)"
     )
@@ -95,6 +100,12 @@ class MenuFileSettings(Settings):
 
     file: Path = Field(
         default=Path("menu.yaml"), description="Menu file; looked for beside this file, then in the working folder"
+    )
+    store: Path | None = Field(
+        default=Path("var/menu"), description="Folder of what is taught (`traylane teach`); null: only the menu file"
+    )
+    learn_from_answers: Literal["never", "taught", "all"] = Field(
+        default="taught", description="An answer to a lane's question adds a photo: to taught dishes, to all, or never"
     )
 
 
@@ -119,6 +130,9 @@ class LaneConfig(Settings):
         default={"tray": ZoneSettings(polygon=WHOLE_FRAME)}, description="By name; at least one has the role tray"
     )
     checkout: CheckoutSettings = Field(default=CheckoutSettings(), description="Thresholds of the bill")
+    recognition: RecognitionSettings = Field(
+        default=RecognitionSettings(), description="How taught dishes are told apart"
+    )
 
     @field_validator("zones")
     @classmethod

@@ -1,9 +1,10 @@
-"""A person's correction of a bill: what a line is, that it does not belong there, or a dish that is missing.
+"""A person's correction of a bill: what a line is, that it does not belong there, a dish that is missing, or all right.
 
 A correction is two entries of the journal: `CORRECTION` says who wants what and why, and what it was before, so that
 it can serve as a label later; the second one is the change of the line itself. What a person said is final: no model
 changes such a line, and what was struck off does not come back by itself. A dish that is added by hand has no object
-in the picture, so nothing that is seen or not seen takes it off again.
+in the picture, so nothing that is seen or not seen takes it off again. A person may also say that a bill is right as
+it stands: one entry, `CONFIRM`, which holds until the next change of a line.
 """
 
 from __future__ import annotations
@@ -24,11 +25,12 @@ _NO_BOX = (0.0, 0.0, 0.0, 0.0)
 
 
 class Action(enum.StrEnum):
-    """`REPLACE` a line is another dish, `REMOVE` it does not belong on the bill, `ADD` a dish is missing."""
+    """`REPLACE` a line is another dish, `REMOVE` it is none, `ADD` a dish is missing, `CONFIRM` all is right."""
 
     REPLACE = "replace"
     REMOVE = "remove"
     ADD = "add"
+    CONFIRM = "confirm"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +38,8 @@ class Correction:
     """What a person wants changed.
 
     Attributes:
-        line_no: of the line; None to add one.
-        dish: what it is; "" to remove.
+        line_no: of the line; None to add one or to confirm.
+        dish: what it is; "" to remove or to confirm.
         by: who wants it, for the audit.
         reason: why, in the person's words; may be "".
         revision: of the bill that the person saw; None if it does not matter.
@@ -62,12 +64,13 @@ def check_dish(correction: Correction, menu: Menu) -> None:
     Raises:
         DataError: it does not.
     """
-    if correction.action is not Action.REMOVE and correction.dish not in menu:
+    names_dish = correction.action in (Action.REPLACE, Action.ADD)
+    if names_dish and correction.dish not in menu:
         raise DataError(f"the menu has no dish {correction.dish!r}; use one of its names")
 
 
 def entry_for(basket: Basket, correction: Correction) -> Entry | None:
-    """Return the line that a correction is about, None for a new one.
+    """Return the line that a correction is about, None for a new one or the whole bill.
 
     Raises:
         CorrectionRefused: there is no such line, or nothing would change, or the bill has changed meanwhile.
@@ -78,7 +81,7 @@ def entry_for(basket: Basket, correction: Correction) -> Entry | None:
             f"bill {bill.bill_id} has changed: it is at revision {bill.revision}, not {correction.revision}; "
             "look at it again"
         )
-    if correction.action is Action.ADD:
+    if correction.action in (Action.ADD, Action.CONFIRM):
         return None
     entry = next((one for one in basket.entries if one.line.line_no == correction.line_no), None)
     if entry is None or not (entry.on_bill or (entry.struck and correction.action is Action.REPLACE)):
@@ -96,6 +99,8 @@ def correct(basket: Basket, correction: Correction, menu: Menu, at: Moment) -> l
     """
     check_dish(correction, menu)
     entry = entry_for(basket, correction)
+    if correction.action is Action.CONFIRM:
+        return [_confirm(basket, correction, at)]
     was = entry.line if entry is not None else None
     article = menu[correction.dish] if correction.dish else None
     detail: dict[str, float | int | str | bool | None] = {
@@ -125,6 +130,18 @@ def correct(basket: Basket, correction: Correction, menu: Menu, at: Moment) -> l
         entry.struck = False
         decisions.append(basket.revise(entry, article, was.track_id, 1.0, at, reason, locked=True))
     return decisions
+
+
+def _confirm(basket: Basket, correction: Correction, at: Moment) -> Decision:
+    """Write down that a person finds the bill right as it stands."""
+    detail: dict[str, float | int | str | bool | None] = {
+        "by": correction.by,
+        "why": correction.reason,
+        "lines": len(basket.on_bill()),
+        "total": basket.bill.total,
+    }
+    reason = f"confirmed by {correction.by}" + (f": {correction.reason}" if correction.reason else "")
+    return basket.note(DecisionKind.CONFIRM, at, reason, detail=detail)
 
 
 def correct_closed(

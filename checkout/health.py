@@ -25,9 +25,9 @@ _FPS_WINDOW_S = 5.0
 class LaneState(enum.StrEnum):
     """What a lane is doing.
 
-    `CONNECTING` no frame yet; `RUNNING` frames are decided; `DEGRADED` frames come but are not decided, or events
-    wait for the store; `OFFLINE` the camera is away and tried again; `OFF` frames come and are left out on request;
-    `STOPPED` on request, or the recording is over; `FAILED` gave up.
+    `CONNECTING` no frame yet; `RUNNING` frames are decided; `DEGRADED` frames come but are not decided, events wait
+    for the store, or what was taught cannot be used; `OFFLINE` the camera is away and tried again; `OFF` frames come
+    and are left out on request; `STOPPED` on request, or the recording is over; `FAILED` gave up.
     """
 
     CONNECTING = "connecting"
@@ -73,6 +73,7 @@ class LaneHealth:
         spooled: events that wait for the store.
         refused: events that the full spool did not take.
         skipped_updates: pictures that slow subscribers did not get.
+        menu_revision: of the taught menu in force; 0: the menu file alone.
     """
 
     lane_id: str
@@ -98,6 +99,7 @@ class LaneHealth:
     spooled: int
     refused: int
     skipped_updates: int
+    menu_revision: int = 0
 
 
 def percentiles(seconds: Sequence[float]) -> Percentiles | None:

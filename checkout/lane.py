@@ -1,10 +1,11 @@
 """One lane as it runs: source -> reconnect -> buffer -> pipeline -> spool -> subscribers, with start, drain and stop.
 
-Three threads. *Capture* reads the source and fills the buffer; it never waits for the model of a live lane. *Work*
+Four threads. *Capture* reads the source and fills the buffer; it never waits for the model of a live lane. *Work*
 takes frames one by one through the pipeline and hands what was decided to the spool, which never fails because the
-store is away. *Tell* calls the subscribers, so that a slow one costs pictures (counted) and never the lane's time. A
-frame that the model cannot compute is dropped and counted; the lane says so and goes on. Nothing else in the house
-catches `Exception`.
+store is away. *Tell* calls the subscribers, so that a slow one costs pictures (counted) and never the lane's time.
+*Menu* looks about once a second whether dishes were taught, loads and checks what is new, and lays it ready; work takes
+it up between two frames. A frame that the model cannot compute is dropped and counted; the lane says so and goes on.
+Nothing else in the house catches `Exception`.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Protocol
 
 from checkout.correction import Correction, CorrectionRefused, Ticket, check_dish
 from checkout.health import LaneHealth, LaneState, Meter
+from checkout.live_menu import Knowledge, LiveMenu
 from checkout.menu import Menu
 from checkout.pipeline import LaneUpdate, Pipeline
 from checkout.presence import distance_in_boxes
@@ -37,6 +39,8 @@ _POLL_S = 0.25
 _FULL_WAIT_S = 0.2
 _TELL_CAPACITY = 8
 _MOVED_BOXES = 0.25
+#: How often the lane looks for a newly taught menu.
+_MENU_S = 1.0
 
 
 class Outlet(Protocol):
@@ -80,6 +84,7 @@ class Lane:
         backoff: how a lost camera is tried again.
         fps: decide at most so many frames per second of stream; None decides all.
         buffer_frames: how many frames may wait between capture and work.
+        live_menu: followed while the lane runs; None: the menu stays.
     """
 
     def __init__(
@@ -92,6 +97,7 @@ class Lane:
         backoff: BackoffSettings | None = None,
         fps: float | None = None,
         buffer_frames: int = 2,
+        live_menu: LiveMenu | None = None,
     ) -> None:
         self.lane_id, self.menu = pipeline.lane_id, menu
         self._source, self._pipeline, self._outlet, self._clock = source, pipeline, outlet, clock
@@ -101,7 +107,7 @@ class Lane:
         self._meter = Meter()
         self._stop, self._done = threading.Event(), threading.Event()
         self._stream: StreamState | None = None
-        self._failure, self._model_trouble = "", ""
+        self._failure, self._model_trouble, self._menu_trouble = "", "", ""
         self._latest: LaneUpdate | None = None
         self._stored_bill: Bill | None = None
         self._after_index, self._after_s = -1, None  # type: int, float | None
@@ -111,6 +117,8 @@ class Lane:
         self._rested_from: Frame | None = None
         self._teller = _Teller(self.lane_id)
         self._threads: list[threading.Thread] = []
+        self._live_menu = live_menu
+        self._ready: Knowledge | None = None
 
     @property
     def latest(self) -> LaneUpdate | None:
@@ -142,7 +150,10 @@ class Lane:
         if self._threads:
             raise ValueError(f"lane {self.lane_id} was started before; make a new one")
         self._take_up()
-        for name, work in (("capture", self._capture), ("work", self._work), ("tell", self._teller.run)):
+        works = [("capture", self._capture), ("work", self._work), ("tell", self._teller.run)]
+        if self._live_menu is not None:
+            works.append(("menu", self._follow_menu))
+        for name, work in works:
             thread = threading.Thread(target=self._guard, args=(name, work), name=f"{self.lane_id}-{name}", daemon=True)
             self._threads.append(thread)
         for thread in self._threads:
@@ -163,7 +174,7 @@ class Lane:
                 thread.join(max(deadline_s - self._clock.monotonic_s(), 0.01))
         ended = not any(thread.is_alive() for thread in self._threads)
         if not ended:
-            _LOG.error("lane %s: did not stop within %.1f s", self.lane_id, timeout_s)
+            _LOG.error("lane %s: did not stop within %.1f s", self.lane_id, timeout_s, extra=self._named())
         return ended
 
     def answer(self, track_id: int, dish: str) -> None:
@@ -240,6 +251,7 @@ class Lane:
             spooled=spool.waiting_events,
             refused=spool.refused_events,
             skipped_updates=self._teller.skipped,
+            menu_revision=self.menu.revision,
         )
 
     # --- what the threads do -------------------------------------------------------------------------------------
@@ -249,12 +261,13 @@ class Lane:
         if self._source.live:
             bill = self._outlet.open_bill(self.lane_id)
             if bill is not None:
-                _LOG.info("lane %s: goes on with bill %s", self.lane_id, bill.bill_id)
+                _LOG.info("lane %s: goes on with bill %s", self.lane_id, bill.bill_id, extra=self._named(bill))
                 self._pipeline.restore(bill)
             return
         checkpoint = self._outlet.checkpoint(self.lane_id, self._pipeline.stream_key)
         if checkpoint is not None:
-            _LOG.info("lane %s: goes on after %.2f s of the recording", self.lane_id, checkpoint.stream_s)
+            where_s = checkpoint.stream_s
+            _LOG.info("lane %s: goes on after %.2f s of the recording", self.lane_id, where_s, extra=self._named())
             self._pipeline.resume(checkpoint)
             self._after_index, self._after_s = checkpoint.frame_index, checkpoint.stream_s
             if isinstance(self._source, SeekableSource):
@@ -266,12 +279,16 @@ class Lane:
             work()
         except (SourceError, SourceRefused, SourceUnusable, StoreError) as err:
             self._fail(str(err))
-            _LOG.error("lane %s stops: %s", self.lane_id, err)
+            _LOG.error("lane %s stops: %s", self.lane_id, err, extra=self._named())
         except Exception as err:
-            _LOG.exception("lane %s: a fault in the program ended its %s thread", self.lane_id, name)
+            told = "lane %s: a fault in the program ended its %s thread"
+            _LOG.exception(told, self.lane_id, name, extra=self._named())
             if name == "tell":
                 # Bills go on without those who watch.
                 self._teller.mute()
+            elif name == "menu":
+                # And with the menu that they have.
+                self._menu_trouble = f"the menu is not followed any more: {type(err).__name__}: {err}"
             else:
                 self._fail(f"{type(err).__name__}: {err}")
 
@@ -308,11 +325,12 @@ class Lane:
 
     def _note_stream(self, state: StreamState) -> None:
         self._stream = state
-        _LOG.debug("lane %s: %s %s", self.lane_id, state.state, state.why)
+        _LOG.debug("lane %s: %s %s", self.lane_id, state.state, state.why, extra=self._named())
 
     def _work(self) -> None:
         while not (self._buffer.ended or self._stop.is_set()):
             item = self._buffer.get(_POLL_S)
+            self._take_menu()
             self._take_answers()
             if isinstance(item, Gap):
                 self._meter.gaps += 1
@@ -338,7 +356,8 @@ class Lane:
             update = self._pipeline.step(frame)
         except InferenceError as err:
             if not self._model_trouble:
-                _LOG.error("lane %s: %s; frames are left out until it works again", self.lane_id, err)
+                told = "lane %s: %s; frames are left out until it works again"
+                _LOG.error(told, self.lane_id, err, extra=self._named())
             self._model_trouble = str(err)
             self._meter.count_drop("model")
             return
@@ -359,6 +378,26 @@ class Lane:
             self._meter.gaps += 1
             self._conclude(self._pipeline.gap(gap))
         return False
+
+    def _follow_menu(self) -> None:
+        """Lay ready what is newly taught, off the lane's hot path, until the lane ends."""
+        live = self._live_menu
+        if live is None:
+            return
+        while not (self._stop.is_set() or self._done.is_set()):
+            latest = live.latest()
+            self._menu_trouble = live.trouble
+            if latest.menu is not self.menu:
+                self._ready = latest
+            self._clock.wait(self._stop, _MENU_S)
+
+    def _take_menu(self) -> None:
+        """Take up the menu that lies ready; between two frames, so that each is decided by one."""
+        ready, self._ready = self._ready, None
+        if ready is not None and ready.menu is not self.menu:
+            self._pipeline.adopt(ready)
+            self.menu = ready.menu
+            _LOG.info("lane %s: menu revision %d is in force", self.lane_id, ready.revision)
 
     def _take_answers(self) -> None:
         while self._answers:
@@ -387,10 +426,17 @@ class Lane:
             # Not a fact for the journal, but a lane that is started again must know where to look.
             self._outlet.append((), (update.bill,))
             self._stored_bill = update.bill
+        for bill in update.closed:
+            told = "lane %s: bill %s closed: %d lines, %.2f"
+            _LOG.info(told, self.lane_id, bill.bill_id, len(bill.lines), bill.total, extra=self._named(bill))
         if update.frame is not None:
             self._latest = update
         self._meter.count_update(update, self._latency_s(update))
         self._teller.tell(update)
+
+    def _named(self, bill: Bill | None = None) -> dict[str, str]:
+        """Return what a log line is about, for machines."""
+        return {"lane": self.lane_id} | ({} if bill is None else {"bill": bill.bill_id})
 
     def _has_moved(self, bill: Bill) -> bool:
         """Return whether something lies elsewhere than in the stored state of the bill."""
@@ -427,6 +473,8 @@ class Lane:
             return LaneState.DEGRADED, self._model_trouble
         if spool.waiting_events or spool.refused_events:
             return LaneState.DEGRADED, f"{spool.waiting_events} events wait for the store: {spool.reason}"
+        if self._menu_trouble or self._pipeline.trouble:
+            return LaneState.DEGRADED, self._menu_trouble or self._pipeline.trouble
         return LaneState.RUNNING, ""
 
 

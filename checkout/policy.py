@@ -43,9 +43,9 @@ from checkout.correction import Correction, CorrectionRefused, correct, entry_fo
 from checkout.departure import Departures
 from checkout.identity import BilledObjects, absent_line_near, distinct, moved_line
 from checkout.lines import is_unknown, question, second_thought, why_commit
-from checkout.menu import Menu
+from checkout.menu import Dish, Menu
 from checkout.presence import FrameSize, Item, Presence
-from checkout.returning import is_stranger, may_be_in_a_hand, may_be_on_its_way_back
+from checkout.returning import is_reached_for, is_stranger, may_be_in_a_hand, may_be_on_its_way_back, put_back
 from checkout.settings import CheckoutSettings
 from checkout.zones import Zone, zones_with_role
 from core.records import Bill, Box, Decision, DecisionKind, Gap, Tracks
@@ -65,7 +65,8 @@ class Policy:
     def __init__(
         self, lane_id: str, stream_key: str, settings: CheckoutSettings, zones: Sequence[Zone], menu: Menu
     ) -> None:
-        self._lane_id, self._stream_key, self._settings, self._menu = lane_id, stream_key, settings, menu
+        self._lane_id, self._stream_key, self._settings = lane_id, stream_key, settings
+        self._menu = self._newest_menu = menu
         self._zone = next(zone.name for zone in zones_with_role(zones, "tray"))
         remember_s = max(settings.return_s, settings.stay_s, settings.clear_s) + settings.recover_s
         self._presence = Presence(zones, settings.enter_s, settings.leave_s, settings.still_window_s, remember_s)
@@ -107,6 +108,18 @@ class Policy:
         """Go on with a bill that an earlier process left open; its lines look for their objects first."""
         self._basket = Basket(self._lane_id, self._zone, bill)
         self._restored_at, self._interrupted = bill, True
+        self.change_menu(self._newest_menu)
+
+    def change_menu(self, menu: Menu) -> None:
+        """Go on with another menu. What is on the open bill already keeps its title and price until that closes."""
+        self._newest_menu = menu
+        kept: list[Dish] = []
+        for entry in self._basket.entries if self._basket is not None else ():
+            line = entry.line
+            was = self._menu.dishes.get(line.dish) or Dish(line.dish, menu.title(line.dish), line.unit_price)
+            kept.append(replace(was, price=line.unit_price))
+        self._menu = menu.keeping(kept) if kept else menu
+        self._departures.change_menu(self._menu)
 
     def gap(self, gap: Gap) -> list[Decision]:
         """Take note of a break in the stream: nothing was seen, so nothing is concluded from it."""
@@ -260,6 +273,9 @@ class Policy:
         lines = self._basket.on_bill() if self._basket is not None else ()
         return [entry for entry in lines if not entry.by_hand]
 
+    def _lines_with_items(self) -> list[tuple[Entry, Item | None]]:
+        return [(entry, self._item_of(entry)) for entry in self._object_lines()]
+
     def _item_of(self, entry: Entry) -> Item | None:
         return self._items.get(entry.line.track_id)
 
@@ -277,6 +293,7 @@ class Policy:
                 entries = self._basket.with_objects()
                 entry = absent_line_near(item, entries, self._items, now_s, self._settings)
                 entry = entry or moved_line(item, entries, self._items, now_s, self._settings)
+                entry = entry or put_back(item, self._lines_with_items(), now_s, self._settings)
                 if entry is None:
                     continue
                 if entry.struck:
@@ -321,7 +338,8 @@ class Policy:
         if self._basket is None:
             bill_id = bill_id_for(self._lane_id, self._stream_key, at.stream_s)
             self._basket = Basket.begin(self._lane_id, self._zone, bill_id, at)
-            decisions.append(self._basket.note(DecisionKind.BILL_OPEN, at, "first item in the zone"))
+            detail = {"menu_revision": self._menu.revision} if self._menu.revision else None
+            decisions.append(self._basket.note(DecisionKind.BILL_OPEN, at, "first item in the zone", detail=detail))
         return self._basket
 
     def _revise(self, at: Moment, now_s: float) -> list[Decision]:
@@ -392,8 +410,7 @@ class Policy:
     def _may_be_on_its_way_back(self, item: Item, now_s: float) -> bool:
         if self._basket is None or self._line_of(item) is not None:
             return False
-        lines = [(entry, self._item_of(entry)) for entry in self._object_lines()]
-        return may_be_on_its_way_back(item, lines, now_s, self._settings)
+        return may_be_on_its_way_back(item, self._lines_with_items(), now_s, self._settings)
 
     def _later(self, clear: Moment) -> Moment:
         """Return the moment at which the zone had been clear for long enough."""
@@ -409,9 +426,9 @@ class Policy:
             seen = [item.seen_s for entry in basket.on_bill() if (item := self._item_of(entry)) is not None]
             ago_s = now_s - max(seen) if seen else 0.0
             self._clear_since = Moment(at.stream_s - ago_s, at.utc_s - ago_s)
-        awaited = any(self._may_be_on_its_way_back(item, now_s) for item in self._here) or any(
-            may_be_in_a_hand(self._item_of(entry), now_s, self._settings) for entry in basket.on_bill()
-        )
+        awaited = any(self._may_be_on_its_way_back(item, now_s) for item in self._here)
+        for own in map(self._item_of, basket.on_bill()):
+            awaited |= may_be_in_a_hand(own, now_s, self._settings) or is_reached_for(own, now_s, self._settings)
         if self._clear_since is not None and not awaited:
             wait_s = max(self._settings.clear_s, self._settings.return_s)
             if at.stream_s - self._clear_since.stream_s >= wait_s:
@@ -429,6 +446,7 @@ class Policy:
             self._billed.take(basket.bill, self._items)
         self._basket, self._clear_since, self._offset_s = None, None, 0.0
         self._departures.begin_anew()
+        self.change_menu(self._newest_menu)
         return [decision]
 
     # --- 8: interruptions ----------------------------------------------------------------------------------------

@@ -57,6 +57,7 @@ class Item:
         born_s: stream seconds when its track was first seen anywhere.
         born_inside: whether that was within the zone and off the frame's edge: nobody saw it come in.
         sighted_s: stream seconds of the latest detection of it.
+        over_place_s: stream seconds when something last lay over the place where it was lost.
         twin_s: stream seconds when its box was last a second one on another item's object.
     """
 
@@ -65,6 +66,7 @@ class Item:
     born_s: float = 0.0
     born_inside: bool = False
     sighted_s: float = 0.0
+    over_place_s: float | None = None
     twin_s: float | None = None
     since_s: float | None = None
     here: bool = False
@@ -151,6 +153,7 @@ class Presence:
         for item in self._items.values():
             item.seen_s += seconds
             item.sighted_s += seconds
+            item.over_place_s = None if item.over_place_s is None else item.over_place_s + seconds
             item.twin_s = None if item.twin_s is None else item.twin_s + seconds
             item.born_s += seconds
             item.entered_s += seconds
@@ -190,6 +193,8 @@ class Presence:
             item.trail.append((now_s, *middle))
             while len(item.trail) > 2 and item.trail[1][0] <= now_s - self._window_s:
                 item.trail.popleft()
+        if track.state is TrackState.LOST and track.visibility < 1.0:
+            item.over_place_s = now_s
         if evident and is_inside:
             item.seen_s = now_s
             item.left_s = None

@@ -230,6 +230,7 @@ class DecisionKind(enum.StrEnum):
     ASK = "ask"
     ANSWER = "answer"
     CORRECTION = "correction"
+    CONFIRM = "confirm"
     GAP = "gap"
     LANE_START = "lane_start"
     LANE_STOP = "lane_stop"

@@ -37,6 +37,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 LOCK, UV_LOCK = HERE / "requirements.lock", ROOT / "requirements-uv.lock"
 START_S, STOP_S, STEP_S, PICTURE_S = 400.0, 15.0, 900.0, 400.0
+STORE = "sqlite:///var/traylane.db"
 PAGES = ("traylane-operations", "traylane-sales", "traylane-quality")
 
 
@@ -114,11 +115,15 @@ class Server:
 
     def __init__(self, args: argparse.Namespace) -> None:
         self.home, self.venv = Path(args.home).resolve(), Path(args.venv).resolve()
-        self.url, self.store = args.url.rstrip("/"), args.store
+        self.url = args.url.rstrip("/")
         self.shot_origin = f"http://127.0.0.1:{args.shot_port or (urlsplit(self.url).port or 80) + 1}"
         self.origins = [*args.operator, self.shot_origin]
         self._pid_file = self.home / "pid"
         self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._store_file = self.home / "store"
+        started = args.job != "up" and self._store_file.exists()
+        remembered = self._store_file.read_text().strip() if started else ""
+        self.store = args.store or os.environ.get("DASH_STORE_URI") or remembered or STORE
         host = urlsplit(self.url).hostname
         if host not in ("127.0.0.1", "localhost", "::1") and not args.trusted_network:
             raise Trouble(f"--url {self.url}: not loopback; put a proxy with TLS in front, or say --trusted-network")
@@ -143,6 +148,11 @@ class Server:
             "PYTHONWARNINGS": "ignore",
             "PYTHONPATH": "",
         }
+
+    def remember_store(self) -> None:
+        """Keep the store's address for the jobs that come after `up`; it may hold a password."""
+        self._store_file.touch(mode=0o600)
+        self._store_file.write_text(self.store)
 
     def pid(self) -> int | None:
         """Return the process that we started, if it lives."""
@@ -233,6 +243,7 @@ def up(server: Server, args: argparse.Namespace) -> None:
     install(server.venv)
     say(f"Superset is installed ({time.monotonic() - started_s:.0f} s)")
     server.stop()
+    server.remember_store()
     if server.healthy():
         raise Trouble(f"another program answers at {server.url}; stop it, or give another --url")
     server.bootstrap()
@@ -265,6 +276,7 @@ def reset(server: Server, args: argparse.Namespace) -> None:
         "superset.db-wal",
         "superset.db-shm",
         "imported.json",
+        "store",
         "timezone",
         "bootstrap.log",
         "superset.log",
@@ -355,7 +367,7 @@ def shot(server: Server, args: argparse.Namespace) -> None:
                 command += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
                 command += ["--hide-scrollbars", f"--user-data-dir={profile}", f"--window-size={args.size}"]
                 picture = folder / f"{page}.png"
-                command += ["--virtual-time-budget=40000", f"--screenshot={picture}", f"{server.shot_origin}/{page}"]
+                command += ["--virtual-time-budget=120000", f"--screenshot={picture}", f"{server.shot_origin}/{page}"]
                 done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=PICTURE_S)
             if done.returncode or not picture.exists():
                 raise Trouble(f"Chromium made no picture of {page}")
@@ -369,7 +381,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("job", choices=["install", *jobs])
     parser.add_argument("out", nargs="?", default=".dash/pictures", help="folder for pictures")
     env = os.environ
-    parser.add_argument("--store", default=env.get("DASH_STORE_URI", "sqlite:///var/traylane.db"))
+    parser.add_argument("--store", help=f"or DASH_STORE_URI (default {STORE}; after `up` the same again)")
     parser.add_argument("--home", default=env.get("DASH_HOME", ".dash"), help="state and secrets")
     parser.add_argument("--venv", default=env.get("DASH_VENV", ".dash-venv"), help="where Superset is installed")
     parser.add_argument("--url", default=env.get("DASH_URL", "http://127.0.0.1:8088"), help="where it answers")

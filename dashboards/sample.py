@@ -16,11 +16,12 @@ import sys
 import time
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from checkout.correction import Action, Correction, correct_closed
 from checkout.health import LATENCY_BUCKETS_S
 from checkout.menu import Dish, Menu, load_menu
 from core.clock import SystemClock
@@ -313,19 +314,13 @@ class Canteen:
         """Let the cashier look at two bills of three, and correct what is wrong on them."""
         if rng.random() > 0.67:
             return bill
-        lines = list(bill.lines)
-        for i, (line, truth) in enumerate(zip(bill.lines, truths, strict=True)):
+        for line, truth in zip(bill.lines, truths, strict=True):
             if line.dish != truth.name:
-                journal.note(
-                    DecisionKind.CORRECTION,
-                    at,
-                    f"corrected: {truth.title}",
-                    track_id=line.track_id,
-                    dish=truth,
-                    detail={"dish_before": line.dish, "line_no": line.line_no, "by": rng.choice(("Ada", "Boris"))},
-                )
-                lines[i] = replace(line, dish=truth.name, unit_price=truth.price)
-        return replace(bill, revision=len(journal.events), lines=tuple(lines))
+                who = rng.choice(("Ada", "Boris"))
+                wanted = Correction(bill.bill_id, Action.REPLACE, line.line_no, truth.name, who, "wrong dish")
+                told, bill = correct_closed(bill, 0, wanted, self._menu, at.utc_s, journal.events[-1])
+                journal.events += told
+        return bill
 
 
 def _log_normal_counts(frames: int, middle: float, sigma: float) -> dict[int, int]:

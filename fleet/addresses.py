@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+from ipaddress import IPv4Address, IPv6Address
 
 from core.errors import TraylaneError
+
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
 class AddressRefused(TraylaneError):
@@ -35,6 +38,16 @@ def judged_addresses(host: str, port: int, allow_private: bool) -> list[tuple[in
     return addresses
 
 
+def _innermost(place: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
+    """Return the IPv4 address that an IPv6 address stands for (mapped, NAT64, 6to4, Teredo), or the address itself."""
+    if isinstance(place, IPv4Address):
+        return place
+    if place in _NAT64:
+        return IPv4Address(place.packed[-4:])
+    teredo = None if place.teredo is None else place.teredo[1]
+    return place.ipv4_mapped or place.sixtofour or teredo or place
+
+
 def _why_not(address: str, allow_private: bool) -> str:
     """Return why an address is not allowed, or "".
 
@@ -42,12 +55,10 @@ def _why_not(address: str, allow_private: bool) -> str:
     ('', '')
     >>> _why_not("::ffff:127.0.0.1", False)
     'not a public address; set allow_private for this webhook if it is meant'
-    >>> _why_not("169.254.169.254", True)
-    'a link-local address (cloud metadata lives there)'
+    >>> _why_not("169.254.169.254", True), _why_not("64:ff9b::a9fe:a9fe", True) == _why_not("169.254.169.254", True)
+    ('a link-local address (cloud metadata lives there)', True)
     """
-    place = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(place, ipaddress.IPv6Address) and place.ipv4_mapped is not None:
-        place = place.ipv4_mapped
+    place = _innermost(ipaddress.ip_address(address.partition("%")[0]))
     if place.is_link_local:
         return "a link-local address (cloud metadata lives there)"
     if place.is_multicast or place.is_unspecified or place.is_reserved:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from checkout.config import SiteConfig
@@ -29,12 +29,12 @@ class Publishers:
         config: names the receivers.
         store: has the events.
         lanes: by id; what is decided in them is told at once.
-        menu: for titles and prices.
+        menu: returns the menu in force, for titles and prices.
         clock: both clocks.
     """
 
     def __init__(
-        self, config: SiteConfig, store: SqlStore, lanes: Mapping[str, Lane], menu: Menu, clock: Clock
+        self, config: SiteConfig, store: SqlStore, lanes: Mapping[str, Lane], menu: Callable[[], Menu], clock: Clock
     ) -> None:
         self._stop = threading.Event()
         self._clock = clock
@@ -68,7 +68,7 @@ def _mqtt(
     outbox: Outbox,
     store: SqlStore,
     lanes: Mapping[str, Lane],
-    menu: Menu,
+    menu: Callable[[], Menu],
     peers: list[str],
     clock: Clock,
 ) -> MqttPublisher | None:
@@ -81,7 +81,7 @@ def _mqtt(
         site=config.site.name,
         lanes=lanes,
         healths=lambda: {lane_id: lane.health() for lane_id, lane in lanes.items()},
-        menu=lambda: menu,
+        menu=menu,
         events_of=lambda bill_id: store.events(bill_id=bill_id),
         latest_before=outbox.latest_of_bills,
     )

@@ -131,10 +131,12 @@ class Webhook:
         first_s = cursor.first_try_s if cursor.first_try_s is not None else now_s
         refused = outcome.verdict is Verdict.REFUSED and cursor.attempts + 1 >= self.settings.refusals
         if refused or now_s - first_s >= self.settings.give_up_s:
-            _LOG.error("webhook %s: event %s is a dead letter: %s", self.settings.name, stored.seq, outcome.why)
+            told, named = "webhook %s: event %s is a dead letter: %s", _named(stored)
+            _LOG.error(told, self.settings.name, stored.seq, outcome.why, extra=named)
             return self._outbox.give_up(cursor, stored, outcome.why)
         if cursor.attempts == 0:
-            _LOG.warning("webhook %s: event %s: %s; trying again", self.settings.name, stored.seq, outcome.why)
+            told, named = "webhook %s: event %s: %s; trying again", _named(stored)
+            _LOG.warning(told, self.settings.name, stored.seq, outcome.why, extra=named)
         return self._outbox.put_off(cursor, outcome.why, now_s + self._pause_s(cursor.attempts, outcome))
 
     def _pause_s(self, attempts: int, outcome: Outcome) -> float:
@@ -149,3 +151,8 @@ class Webhook:
         content = {"type": str(event.decision.kind), "data": json.loads(self._write(stored))}
         body = json.dumps(content, separators=(",", ":"), ensure_ascii=False).encode()
         return self._send(self.settings, event.event_id, body, self._clock.utc_s())
+
+
+def _named(stored: StoredEvent) -> dict[str, str]:
+    """Return what a log line is about, for machines."""
+    return {"lane": stored.event.lane_id, "bill": stored.event.decision.bill_id}

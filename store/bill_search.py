@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,8 @@ from store.sql_store import SqlStore
 from store.tables import bill_lines, bills, events
 
 _EXPORT_PAGE = 500
+#: Kinds of events after which a confirmation holds no longer.
+_CHANGES = ("line_add", "line_revise", "line_remove", "correction")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,15 @@ class Sums:
     dishes: tuple[DishSum, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """What happened to a bill: the lane asked, a person corrected it, a person found it right as it is now."""
+
+    asked: bool = False
+    corrected: bool = False
+    confirmed: bool = False
+
+
 class BillSearch:
     """Searches a store's bills. Every method raises StoreUnavailable when the store is away."""
 
@@ -110,6 +121,21 @@ class BillSearch:
             query = select(bill_lines).where(bill_lines.c.bill_id == bill_id).order_by(bill_lines.c.line_no)
             return bill_from_rows(head, connection.execute(query).mappings().all())
 
+    def marks(self, bill_ids: Sequence[str]) -> dict[str, Marks]:
+        """Return what happened to each of these bills."""
+        kinds = ("ask", "confirm", *_CHANGES)
+        query = (
+            select(events.c.bill_id, events.c.kind, func.max(events.c.revision))
+            .where(events.c.bill_id.in_(bill_ids), events.c.kind.in_(kinds))
+            .group_by(events.c.bill_id, events.c.kind)
+        )
+        latest: dict[str, dict[str, int]] = {bill_id: {} for bill_id in bill_ids}
+        if bill_ids:
+            with self._store.reading("see what happened to bills") as connection:
+                for bill_id, kind, revision in connection.execute(query):
+                    latest[bill_id][kind] = int(revision)
+        return {bill_id: _marks(found) for bill_id, found in latest.items()}
+
     def sums(self, wanted: BillFilter) -> Sums:
         """Return what the closed and open bills of a filter add up to, dishes by what they brought in."""
         matching = and_(True, *_conditions(wanted))
@@ -139,6 +165,12 @@ class BillSearch:
     def _select(self, wanted: BillFilter) -> Select[Any]:
         newest_first = select(bills).order_by(bills.c.opened_at_s.desc(), bills.c.bill_id.desc())
         return newest_first.where(*_conditions(wanted))
+
+
+def _marks(latest: Mapping[str, int]) -> Marks:
+    """Return the marks of a bill from the latest revision of each kind of its events."""
+    changed = max((latest[kind] for kind in _CHANGES if kind in latest), default=0)
+    return Marks("ask" in latest, "correction" in latest, latest.get("confirm", 0) > changed)
 
 
 def _has_event(kind: str) -> ColumnElement[bool]:

@@ -219,6 +219,12 @@ class Outbox:
         with self._store.reading("read dead letters") as connection:
             return [_letter(row) for row in connection.execute(query).mappings()]
 
+    def count_letters(self, consumer: str) -> int:
+        """Return how many of a consumer's dead letters nobody has taken since."""
+        mine = (dead_letters.c.consumer == consumer) & dead_letters.c.resent_at_s.is_(None)
+        with self._store.reading("count dead letters") as connection:
+            return int(connection.execute(select(func.count()).select_from(dead_letters).where(mine)).scalar_one())
+
     def letter(self, letter_id: int) -> DeadLetter | None:
         """Return one dead letter."""
         found = self.letters(before_id=letter_id + 1, limit=1)

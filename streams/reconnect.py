@@ -140,7 +140,8 @@ class _Connection:
             gap = self._gap_before(frame)
             self._last, self._broken = frame, ""
             if gap is not None:
-                _LOG.warning("lane %s: gap of %.1f s: %s", gap.lane_id, gap.to_s - gap.from_s, gap.reason)
+                lasted_s, named = gap.to_s - gap.from_s, {"lane": gap.lane_id}
+                _LOG.warning("lane %s: gap of %.1f s: %s", gap.lane_id, lasted_s, gap.reason, extra=named)
                 yield gap
             yield frame
 
@@ -162,7 +163,8 @@ class _Connection:
         if not self._broken:
             self._since_s = self._clock.utc_s()
             if not self._stop.is_set():
-                _LOG.warning("lane %s: %s; trying again until it is back", self._source.lane_id, why)
+                lane_id = self._source.lane_id
+                _LOG.warning("lane %s: %s; trying again until it is back", lane_id, why, extra={"lane": lane_id})
         self._broken = why
 
     def wait(self) -> None:

@@ -28,6 +28,7 @@ from core.clock import Clock, SystemClock
 from store.engine import open_store
 from store.spool import Spool
 from tests.fakes import FixedDetector, ScriptedSource, frames, menu
+from tests.migrated import migrated
 from tracker.settings import TrackerSettings
 from tracker.tracker import MultiObjectTracker
 
@@ -93,7 +94,7 @@ def still_site(
     clock = clock or SystemClock()
     known = menu("soup", "cup")
     zones = make_zones({"tray": ZoneSettings(polygon=WHOLE_FRAME)})
-    store = open_store(store_url or f"sqlite:///{folder}/t.db", clock)
+    store = open_store(store_url or migrated(folder / "t.db"), clock)
     spools, lanes = [], []
     for lane_id in LANES:
         pipeline = Pipeline(

@@ -28,6 +28,7 @@ from store.engine import open_store
 from store.spool import Spool
 from store.sql_store import SqlStore
 from tests.fakes import FixedDetector, ScriptedSource, frames, menu, seen
+from tests.migrated import migrated
 from tracker.settings import TrackerSettings
 from tracker.tracker import MultiObjectTracker
 
@@ -124,7 +125,7 @@ def wait_until(condition: Callable[[], bool], what: str, timeout_s: float = 20.0
 def api_site(folder: Path, url: str = "", bills: int = 0) -> Iterator[ApiSite]:
     """Give an appliance whose lane shows a soup and a cup until `go_on` is set; `bills` are stored before."""
     clock, known, go_on = SystemClock(), menu("soup", "cup", "cake"), threading.Event()
-    url = url or f"sqlite:///{folder}/t.db"
+    url = url or migrated(folder / "t.db")
     (folder / "menu.yaml").write_text(MENU)
     (folder / "recordings").mkdir(exist_ok=True)
     path = folder / "site.yaml"
@@ -152,7 +153,7 @@ def api_site(folder: Path, url: str = "", bills: int = 0) -> Iterator[ApiSite]:
     picture = lambda update: draw(update.frame.image, update.tracks, update.bill, zones, known)  # noqa: E731
     site = Site("Test <site>", known, [lane], {"lane1": picture}, store, clock, folder, loopback_only=True)
     site.start()
-    app = create_app(site, load_config(path))
+    app = create_app(site, config=load_config(path))
     try:
         yield ApiSite(app, site, store, app.test_client(), folder, go_on)
     finally:

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,9 +60,19 @@ class Running:
 
 
 @contextmanager
-def appliance(folder: Path, config: dict[str, Any]) -> Iterator[Running]:
-    """Run `traylane run` with `config` (store and port are set here) until the block ends; it must stop when asked."""
-    port = free_port()
+def appliance(
+    folder: Path, config: dict[str, Any], first: Sequence[str] = (), more: Sequence[str] = (), port: int = 0
+) -> Iterator[Running]:
+    """Run `traylane run` with `config` (store and port are set here) until the block ends; it must stop when asked.
+
+    Args:
+        folder: for the store, the evidence, the log.
+        config: of the site.
+        first: words before the verb, such as `--log-level debug`.
+        more: words after it.
+        port: of the pages; a free one by default.
+    """
+    port = port or free_port()
     config = {
         **config,
         "store": {"url": f"sqlite:///{folder}/t.db", "spool": str(folder / "spool")},
@@ -72,9 +82,9 @@ def appliance(folder: Path, config: dict[str, Any]) -> Iterator[Running]:
     path = folder / "site.yaml"
     path.write_text(yaml.safe_dump(config))
     log = folder / "log.txt"
-    with log.open("wb") as out:
+    with log.open("ab") as out:
         process = subprocess.Popen(
-            [sys.executable, "-m", "app", "run", "--config", str(path)],
+            [sys.executable, "-m", "app", *first, "run", "--config", str(path), *more],
             cwd=ROOT,
             stdout=out,
             stderr=out,
@@ -82,7 +92,8 @@ def appliance(folder: Path, config: dict[str, Any]) -> Iterator[Running]:
         )
         try:
             yield Running(f"http://127.0.0.1:{port}", process, log)
-            assert process.poll() is None, log.read_text()[-2000:]
+            killed = process.poll() == -signal.SIGKILL  # by the test, on purpose
+            assert killed or process.poll() is None, log.read_text()[-2000:]
         finally:
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
@@ -92,7 +103,7 @@ def appliance(folder: Path, config: dict[str, Any]) -> Iterator[Running]:
                     process.kill()
                     process.wait()
                     raise
-    assert process.returncode == 0, log.read_text()[-2000:]
+    assert process.returncode == (-signal.SIGKILL if killed else 0), log.read_text()[-2000:]
 
 
 def demo(**changes: Any) -> dict[str, Any]:

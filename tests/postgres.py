@@ -121,11 +121,16 @@ def server_url() -> Iterator[str]:
 
 
 @contextmanager
-def fresh_database(server: str) -> Iterator[str]:
-    """Give the url of an empty database on `server`; it is dropped at the end, whoever is still connected."""
+def fresh_database(server: str, template: str = "template1") -> Iterator[str]:
+    """Give the url of a new database on `server`; it is dropped at the end, whoever is still connected.
+
+    Args:
+        server: a database on it.
+        template: the database that it is a copy of; nobody may be connected to that one.
+    """
     name = f"traylane_test_{uuid.uuid4().hex[:12]}"
     with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"'.encode())
+        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"'.encode())
     try:
         yield make_url(server).set(database=name).render_as_string(hide_password=False)
     finally:

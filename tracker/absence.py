@@ -56,11 +56,14 @@ def settle(
     hold(table, rows, seen, before, dt_s, settings)
     carried = _carry(table, rows, hands, before, dt_s) if len(hands.boxes) else rows[:0]
     hidden = np.zeros(len(table), dtype=bool)
+    lost = table.state[rows] == LOST
+    table.covered[rows[lost]] = 0.0
     if len(hands.boxes) or len(merged) or (seen.shape[0] and settings.dish_cover < 1.0):
         by_hand, by_dish = _covered(table, rows, seen, hands.boxes, merged)
         already = np.where(table.state[rows] == OCCLUDED, UNCOVER_SHARE, 1.0)
         hidden[rows] = (by_hand >= settings.hand_cover * already) | (by_dish >= settings.dish_cover * already)
-        now = hidden[rows]
+        # What is lost stays so when a hand comes to its place, but whoever waits for it is told.
+        now = hidden[rows] | (lost & (by_hand > HAND_TOUCH))
         table.covered[rows[now]] = np.maximum(by_hand, by_dish)[now]
     if edges is not None:
         mean, rate = table.motion.mean.take(rows, axis=1), table.motion.rate[:2].take(rows, axis=1)

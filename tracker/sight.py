@@ -67,6 +67,8 @@ class Sight:
         scale = np.array([image.shape[1] / width, image.shape[0] / height])
         # Points are not sought on what is covered: they would lie on the cover.
         boxes, hidden = table.boxes() * np.tile(scale, 2), (table.state == OCCLUDED) | (table.covered > 0.0)
+        # Nor where a hand has taken something: nothing of it is left there.
+        hidden |= (table.state == LOST) & (table.handled > 0.0)
         if self._settings.when == "doubt" and not self._watching:
             # What was missed in the frame before was last detected in the one before that.
             if calm is None or before is None or not calm.shape == before.shape == image.shape:

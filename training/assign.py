@@ -38,9 +38,11 @@ class Truth:
         classes: (B, M) int64; UNKNOWN_CLASS and NO_CLASS as said there.
         wanted: (B, M) bool: objects to find.
         ignored: (B, M) bool: hardly visible objects. Padding is neither.
-        weights: (B, M) 0..1: how far an object is believed to be there: what a wanted one teaches, and how far an
-            ignored one excuses from being background; None for 1 everywhere.
-        posteriors: (B, M, C) probabilities in place of the classes of wanted objects; None for certain classes.
+        weights: (B, M) how much a wanted object teaches: below 1 how far it is believed to be there, above 1 it also
+            stands for others that nobody labelled; 0..1 how far an ignored one excuses from being background. None
+            for 1 everywhere.
+        posteriors: (B, M, C) class targets, of sum 1, in place of the classes of wanted objects; None for certain
+            classes.
     """
 
     boxes: Tensor

@@ -86,7 +86,7 @@ OWN = (
     Flag("--freeze-until", "start.freeze_until", int, "epoch (from 0) that lets them go"),
     Flag("--augment", "augment", str, "none, light, counter or strong; default light"),
     Flag("--repeat-threshold", "repeat_threshold", float, "rarer classes than this come up more often; default 0"),
-    Flag("--incomplete", "incomplete.on", bool, "labels lack objects: pseudo-labels, and softer background"),
+    Flag("--incomplete", "incomplete.on", bool, "labels lack objects: those that are there weigh more"),
     Flag("--noisy", "noisy.on", bool, "some labels have a wrong class: weigh them against what the net sees"),
     Flag("--logit-adjustment", "logit_adjustment", float, "for rare classes: factor of log frequencies; default 0"),
     Flag("--checkpoint-every", "checkpoints.every_epochs", int, "epochs between checkpoints; default 1"),

@@ -6,8 +6,10 @@ p runs over the positive cells, c over all counted cells, q is a cell's target q
 batch. GIoU is IoU less the share of the smallest enclosing box that neither box fills (Rezatofighi et al., 2019);
 unlike IoU it pulls boxes that do not touch.
 
-An object of weight w (`Truth.weights`: a pseudo-label) has w q in place of q everywhere: as a target of objectness this
-is the mean of "there" with chance w and "not there". Class probabilities in place of a class are targets as they are.
+An object of weight w (`Truth.weights`) has w q in place of q everywhere. For a pseudo-label (w < 1) this is the mean of
+"there" with chance w and "not there"; a label of w > 1 also stands for those that nobody drew: the gradient p - w q of
+objectness is right in the mean. Class probabilities in place of a class are targets as they are, below 0 and above 1
+too.
 """
 
 from __future__ import annotations

@@ -99,7 +99,7 @@ def _shown(key: str, value: object) -> object:
 
 
 def _clean(text: str) -> str:
-    shown = redact_url(text) if "://" in text and " " not in text else redact_text(text)
+    shown = redact_text(redact_url(text) if re.match(r"[a-z][a-z0-9+.-]*://\S+$", text, re.IGNORECASE) else text)
     return shown if len(shown) <= _LONGEST_TEXT else shown[:_LONGEST_TEXT] + "…"
 
 

@@ -68,9 +68,14 @@ def filter_of(call: Call, query: BillFilterQuery) -> BillFilter:
     """
     if query.lane is not None:
         known_lane(call, query.lane)
+    return as_filter(query, call.lanes)
+
+
+def as_filter(query: BillFilterQuery, lanes: frozenset[str] | None) -> BillFilter:
+    """Return what to look for among the bills of some lanes; None means all lanes."""
     return BillFilter(
         lane_id=query.lane,
-        lane_ids=call.lanes,
+        lane_ids=lanes,
         from_s=query.from_,
         to_s=query.to,
         dish=query.dish,

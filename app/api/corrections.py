@@ -6,12 +6,14 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from app.accounts.audit import Values
 from app.api.bill_shapes import BillShape
 from app.api.bills import BillPath, find_bill, shown_bill
 from app.api.dispatch import check_if_match
 from app.api.operation import Call, Operation, Reply
 from app.api.problems import ApiProblem
 from app.api.shapes import BillId, DishName, Note, Shape
+from app.guard import current_person, note
 from checkout.correction import Action, Correction, check_dish, correct_closed
 from core.records import Bill, Event
 
@@ -47,6 +49,12 @@ class MissingLine(Shape):
     reason: Note = Field(default="", description="Why, for the audit")
 
 
+class Confirmation(Shape):
+    """That a bill is right as it stands."""
+
+    reason: Note = Field(default="", description="A note, for the audit")
+
+
 class Corrected(Shape):
     """The bill after a correction, and what it added to the journal."""
 
@@ -64,6 +72,11 @@ def _add_line(call: Call) -> Reply:
     return _apply(call, call.path_as(BillPath).bill_id, Action.ADD, None, body.dish, body.reason)
 
 
+def _confirm(call: Call) -> Reply:
+    body = call.body_as(Confirmation)
+    return _apply(call, call.path_as(BillPath).bill_id, Action.CONFIRM, None, "", body.reason)
+
+
 def _apply(call: Call, bill_id: str, action: Action, line_no: int | None, dish: str, reason: str) -> Reply:
     services = call.services
     seen = find_bill(call, bill_id)
@@ -75,6 +88,10 @@ def _apply(call: Call, bill_id: str, action: Action, line_no: int | None, dish: 
         bill, event_ids = _through_lane(call, seen, correction)
     else:
         bill, event_ids = _in_journal(call, seen, correction)
+    before: Values = {"revision": seen.revision, "total": seen.total, "lane": seen.lane_id}
+    said: Values = {"line_no": line_no, "dish": dish, "reason": reason}
+    after: Values = {"revision": bill.revision, "total": bill.total, **said}
+    note(current_person(), f"bill.{action}", bill_id, before, after)
     return Reply(Corrected(bill=shown_bill(services.site, bill), event_ids=event_ids))
 
 
@@ -117,7 +134,7 @@ def _in_journal(call: Call, seen: Bill, correction: Correction) -> tuple[Bill, l
     bill = services.store.revise(seen.bill_id, change)
     if bill is None:
         raise ApiProblem(409, "Bill is open", f"bill {seen.bill_id} is open on lane {seen.lane_id}, which is not here")
-    services.site.note_correction(bill)
+    services.site.note_correction(bill, confirmed=correction.action is Action.CONFIRM)
     return bill, made
 
 
@@ -134,5 +151,10 @@ def operations() -> tuple[Operation, ...]:
         Operation(
             "bills_add_line", "POST", "/bills/{bill_id}/lines", "Add a dish that is missing", "corrections",
             _add_line, Corrected, path=BillPath, body=MissingLine, once=True, if_match="may", problems=(409,),
+        ),
+        Operation(
+            "bills_confirm", "POST", "/bills/{bill_id}/confirmation", "Say that a bill is right", "corrections",
+            _confirm, Corrected, path=BillPath, body=Confirmation, once=True, if_match="may", problems=(409,),
+            more="It holds until a line changes. Nothing about the bill changes but its revision.",
         ),
     )  # fmt: skip

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable
 from flask import Blueprint, Request, Response, request, send_file
 from pydantic import BaseModel
 
+from app.accounts.person import Via
 from app.api.checking import checked_body, checked_path, checked_query
 from app.api.operation import JSON, Call, Operation, Reply
 from app.api.problems import ApiProblem, problem, status_of
@@ -25,7 +26,6 @@ from core.errors import TraylaneError
 from store.idempotency import Answer, KeyInUse, KeyOfAnotherRequest
 
 PREFIX = "/api/v1"
-LOCAL = "local"
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
 
@@ -41,8 +41,8 @@ def make_blueprint(operations: Iterable[Operation], services: Services) -> Bluep
 
 
 def caller() -> str:
-    """Return who asks, for the audit; "local" where nobody logs in."""
-    return current_person().name or LOCAL
+    """Return who asks, for the audit; "demo" where nobody logs in."""
+    return current_person().name
 
 
 def tag_of(content: BaseModel) -> str:
@@ -103,7 +103,10 @@ def _check_headers(operation: Operation, asked: Request) -> None:
 
 def _answered_once(operation: Operation, call: Call, key: str, raw: bytes) -> Response:
     """Handle a request, or give the answer that it was given before."""
-    keys, scope = call.services.keys, f"{operation.name}|{call.by}"
+    person = current_person()
+    # A key is one person's (or token's), and for what they may see: an answer is not given to less than that.
+    lanes = "all" if person.lanes is None else ",".join(sorted(person.lanes))
+    keys, scope = call.services.keys, f"{operation.name}|{person.person_id}|{call.by}|{lanes}"
     named = json.dumps([call.address, sorted(call.arguments.items()), call.headers.get("if-match", "")])
     digest = hashlib.sha256(named.encode() + b"\0" + raw).hexdigest()
     try:
@@ -179,7 +182,9 @@ def _respond(operation: Operation, reply: Reply) -> Response:
 
 def _add_tag(response: Response, tag: str) -> None:
     response.headers["ETag"] = tag
-    response.headers["Cache-Control"] = "no-cache"
+    if current_person().via in (Via.DEMO, Via.TOKEN):
+        # A browser in which somebody logged in keeps nothing (the guard's no-store).
+        response.headers["Cache-Control"] = "no-cache"
     seen = request.headers.get("If-None-Match")
     if request.method in ("GET", "HEAD") and seen is not None and _matches(seen, tag, weak=True):
         response.status_code = 304

@@ -9,6 +9,8 @@ from app.api.operation import Call, Operation, Reply
 from app.api.problems import ApiProblem, unknown
 from app.api.shapes import LaneId, Shape
 from app.api.streaming import EVENT_STREAM, stream_reply
+from app.guard import current_person, note
+from app.learning import Lesson
 from app.site import Site
 
 
@@ -61,6 +63,7 @@ class LaneShape(Shape):
     items_in_zone: int | None = Field(description="Items on the tray now")
     bill: BillShape | None = Field(description="The open bill")
     last_bill: BillShape | None = Field(description="The latest closed bill since the start")
+    confirmed: bool = Field(description="Whether a person said that the open bill, or else the latest one, is right")
     asks: list[Question] = Field(description="Open questions")
 
 
@@ -147,8 +150,13 @@ def _answer(call: Call) -> Reply:
     lane_id = known_lane(call, call.path_as(LanePath).lane_id)
     if body.dish and body.dish not in site.menu_titles:
         raise ApiProblem(422, "Unknown dish", f"{body.dish!r} is not on the menu")
+    seen = site.seen(lane_id, body.track_id)
     if not site.answer(lane_id, body.track_id, body.dish):
         raise ApiProblem(409, "Nothing to answer", f"lane {lane_id} has no open question about {body.track_id}")
+    note(current_person(), "question.answer", f"{lane_id}, track {body.track_id}", None, {"dish": body.dish})
+    learner = call.services.learner
+    if learner is not None and seen is not None and body.dish:
+        learner.take(Lesson(body.dish, seen[0], seen[1], call.by))
     return Reply(Accepted(accepted=True))
 
 

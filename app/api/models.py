@@ -9,6 +9,7 @@ from pydantic import Field
 from app.api.operation import Call, Operation, Reply
 from app.api.problems import ApiProblem, unknown
 from app.api.shapes import FieldError, Note, Shape
+from app.guard import audit, current_person
 from checkout.build import build_menu, build_registry
 from models.promotions import DEFAULT_CHANNEL, Entry
 from models.registry import Known, Registry
@@ -96,13 +97,19 @@ def _shown(registry: Registry, known: Known, channels: dict[str, str]) -> ModelS
     )
 
 
-def _channels(registry: Registry) -> dict[str, str]:
-    return {channel: held.model for channel, held in sorted(registry.promotions.current().items())}
+def _channels(call: Call, registry: Registry) -> dict[str, str]:
+    held = sorted(registry.promotions.current().items())
+    return {channel: one.model for channel, one in held if _is_shown(call, channel)}
+
+
+def _is_shown(call: Call, channel: str) -> bool:
+    """Return whether a channel is nobody's lane, or one that the caller may see."""
+    return channel == DEFAULT_CHANNEL or call.sees(channel)
 
 
 def _models(call: Call) -> Reply:
     registry = _registry(call)
-    channels = _channels(registry)
+    channels = _channels(call, registry)
     shown = [_shown(registry, known, channels) for known in registry.models()]
     follows = call.services.known_config().site.models.detector.card
     return Reply(ModelList(models=shown, channels=channels, follows=follows))
@@ -110,7 +117,7 @@ def _models(call: Call) -> Reply:
 
 def _model(call: Call) -> Reply:
     registry = _registry(call)
-    return Reply(_shown(registry, registry.find(call.path_as(ModelPath).model), _channels(registry)))
+    return Reply(_shown(registry, registry.find(call.path_as(ModelPath).model), _channels(call, registry)))
 
 
 def _promotion(entry: Entry) -> PromotionShape:
@@ -120,7 +127,9 @@ def _promotion(entry: Entry) -> PromotionShape:
 
 def _history(call: Call) -> Reply:
     entries = _registry(call).promotions.history()
-    return Reply(PromotionList(promotions=[_promotion(entry) for entry in reversed(entries)]))
+    return Reply(
+        PromotionList(promotions=[_promotion(entry) for entry in reversed(entries) if _is_shown(call, entry.channel)])
+    )
 
 
 def _promote(call: Call) -> Reply:
@@ -131,7 +140,9 @@ def _promote(call: Call) -> Reply:
     # A lane could not start with it; this cannot be overruled.
     build_menu(config).check_labels(card.labels, card.ref)
     force = f"{body.force} ({call.by})" if body.force else ""
-    return Reply(_promotion(registry.promote(ref, body.channel, force=force)[0]))
+    entry = registry.promote(ref, body.channel, force=force)[0]
+    _write_down("model.promote", entry)
+    return Reply(_promotion(entry))
 
 
 def _roll_back(call: Call) -> Reply:
@@ -140,7 +151,14 @@ def _roll_back(call: Call) -> Reply:
     registry = _registry(call)
     if registry.promotions.holder(channel) is None:
         raise ApiProblem(409, "Nothing to roll back", f"nothing is promoted to channel {channel}")
-    return Reply(_promotion(registry.roll_back(channel)))
+    entry = registry.roll_back(channel)
+    _write_down("model.rollback", entry)
+    return Reply(_promotion(entry))
+
+
+def _write_down(action: str, entry: Entry) -> None:
+    now = {"model": entry.model, "gate": entry.gate, "forced": entry.forced}
+    audit(current_person(), action, entry.channel, {"model": entry.previous}, now)
 
 
 def _check_channel(call: Call, channel: str) -> None:

@@ -18,6 +18,7 @@ from core.errors import (
     StoreUnavailable,
     TraylaneError,
 )
+from core.redact import redact_text
 
 RETRY_S = 2
 
@@ -48,7 +49,9 @@ class ApiProblem(Exception):
 
 def problem(status: int, title: str, detail: str, errors: Sequence[FieldError] = ()) -> Response:
     """Return problem details as a response."""
-    content = Problem(title=title, status=status, detail=detail, errors=list(errors) or None)
+    # The last net: whoever wrote the text may have quoted an address with its password.
+    shown = [one.model_copy(update={"detail": redact_text(one.detail)}) for one in errors]
+    content = Problem(title=title, status=status, detail=redact_text(detail), errors=shown or None)
     body = json.dumps(content.model_dump(exclude_none=True), ensure_ascii=False)
     response = Response(body, status=status, content_type="application/problem+json")
     if status == 503:

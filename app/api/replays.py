@@ -11,6 +11,7 @@ from app.api.operation import Call, Operation, Reply
 from app.api.problems import ApiProblem, unknown
 from app.api.services import no_file
 from app.api.shapes import LaneId, Shape, UtcTime
+from app.guard import audit, current_person
 from app.replay_jobs import Job, ReplayJobs, TooManyJobs
 from core.clock import utc_text
 
@@ -124,6 +125,7 @@ def _ask(call: Call) -> Reply:
         job = jobs.ask(body.recording, lane_id, body.stride, call.by)
     except TooManyJobs:
         raise ApiProblem(409, "Too many replays", "many replays wait already; wait, or cancel one") from None
+    audit(current_person(), "replay.ask", job.job_id, None, {"recording": job.recording, "lane": job.lane_id})
     return Reply(_shown(jobs, job), status=202, headers=(("Location", f"/api/v1/replays/{job.job_id}"),))
 
 
@@ -134,8 +136,10 @@ def _replay(call: Call) -> Reply:
 
 def _cancel(call: Call) -> Reply:
     jobs = _jobs(call)
-    job = jobs.cancel(_found(call).job_id)
-    return Reply(_shown(jobs, job if job is not None else _found(call)))
+    before = _found(call)
+    job = jobs.cancel(before.job_id) or before
+    audit(current_person(), "replay.cancel", job.job_id, {"state": before.state}, {"state": job.state})
+    return Reply(_shown(jobs, job))
 
 
 def _report(call: Call) -> Reply:

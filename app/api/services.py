@@ -7,13 +7,17 @@ from pathlib import Path
 
 from app.api.problems import ApiProblem
 from app.feeds import EventFeed, StateFeed
+from app.learning import AnswerLearner
 from app.replay_jobs import ReplayJobs
 from app.settings_file import SettingsFile
 from app.site import Site
 from app.viewers import Viewers
+from checkout.build import build_teacher
 from checkout.config import LoadedConfig
 from core.clock import Clock, SystemClock
 from fleet.event_text import event_text
+from fleet.publishers import MQTT
+from fleet.webhooks import CONSUMER
 from store.bill_search import BillSearch
 from store.idempotency import IdempotencyKeys
 from store.outbox import Outbox
@@ -30,6 +34,7 @@ class Services:
     Attributes:
         config: of the running site; None where there is no file (tests of the pages).
         settings: the configuration file; replays the jobs; None likewise.
+        learner: makes photos of answers; None where nothing can be taught.
     """
 
     site: Site
@@ -44,6 +49,15 @@ class Services:
     config: LoadedConfig | None
     settings: SettingsFile | None
     replays: ReplayJobs | None
+    learner: AnswerLearner | None = None
+
+    @property
+    def consumers(self) -> tuple[str, ...]:
+        """Who reads the events, as the outbox calls them."""
+        if self.config is None:
+            return ()
+        hooks = tuple(CONSUMER + hook.name for hook in self.config.site.webhooks)
+        return hooks if self.config.site.mqtt is None else (*hooks, MQTT)
 
     def known_config(self) -> LoadedConfig:
         """Return the configuration.
@@ -80,4 +94,14 @@ def make_services(site: Site, config: LoadedConfig | None = None) -> Services:
         config=config,
         settings=None if path is None else SettingsFile(path, clock),
         replays=None if config is None or path is None else ReplayJobs(path, config.site.replays, clock, site.closing),
+        learner=_learner(site, config, clock),
     )
+
+
+def _learner(site: Site, config: LoadedConfig | None, clock: Clock) -> AnswerLearner | None:
+    if config is None or config.site.menu.store is None:
+        return None
+    which = config.site.menu.learn_from_answers
+    if which == "never":
+        return None
+    return AnswerLearner(lambda: build_teacher(config, clock), which, site.closing)

@@ -1,4 +1,4 @@
-"""The configuration: read, check, change, take back. Passwords are not in it: `${ENV}` names stay names."""
+"""The configuration: read, check, change, take back. Nobody reads a secret here: see `app/hidden_secrets.py`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from app.api.operation import Call, Operation, Reply
 from app.api.problems import ApiProblem, unknown
 from app.api.services import no_file
 from app.api.shapes import FieldError, Note, Shape, UtcTime
+from app.guard import audit, current_person
+from app.hidden_secrets import hide, put_back
 from app.settings_file import Fault, SettingsChanged, SettingsFile, sha256_of_text, with_changes
 from core.clock import utc_text
 from core.errors import ConfigError
@@ -20,7 +22,7 @@ _SHA256 = r"^[0-9a-f]{64}$"
 class SettingsShape(Shape):
     """The configuration file."""
 
-    text: str = Field(description="The YAML text, as it is")
+    text: str = Field(description="The YAML text; passwords in clear are `<hidden>`, and stay when it is saved so")
     sha256: str = Field(description="Of the text")
     in_force_sha256: str = Field(description="Of the text that the lanes were started with")
     restart_needed: bool = Field(description="The file was changed since the start")
@@ -88,7 +90,7 @@ def _file(call: Call) -> SettingsFile:
 
 def _shown(call: Call, text: str) -> SettingsShape:
     in_force, sha256 = call.services.known_config().sha256, sha256_of_text(text)
-    return SettingsShape(text=text, sha256=sha256, in_force_sha256=in_force, restart_needed=sha256 != in_force)
+    return SettingsShape(text=hide(text), sha256=sha256, in_force_sha256=in_force, restart_needed=sha256 != in_force)
 
 
 def _settings(call: Call) -> Reply:
@@ -96,13 +98,18 @@ def _settings(call: Call) -> Reply:
 
 
 def _check(call: Call) -> Reply:
-    faults = _file(call).faults(call.body_as(SettingsText).text)
+    file = _file(call)
+    try:
+        faults = file.faults(put_back(call.body_as(SettingsText).text, file.text()))
+    except ConfigError as err:
+        faults = [Fault(0, "", str(err))]
     told = [FaultShape(line=one.line, key=one.key, message=one.message) for one in faults]
     return Reply(Verdict(valid=not told, faults=told))
 
 
 def _save(call: Call) -> Reply:
-    return _replace(call, _file(call).text(), call.body_as(SettingsText).text)
+    before = _file(call).text()
+    return _replace(call, "settings.save", before, _whole(call.body_as(SettingsText).text, before))
 
 
 def _change(call: Call) -> Reply:
@@ -110,9 +117,23 @@ def _change(call: Call) -> Reply:
     changes = [(one.key, one.value) for one in call.body_as(Changes).changes]
     try:
         after = with_changes(before, changes)
+    except RecursionError as err:
+        raise ApiProblem(422, "Bad settings", "a value is nested too deeply to be a setting") from err
     except ConfigError as err:
         raise ApiProblem(422, "Bad settings", str(err), [FieldError(pointer="#/changes", detail=str(err))]) from err
-    return _replace(call, before, after)
+    return _replace(call, "settings.change", before, _whole(after, before))
+
+
+def _whole(text: str, before: str) -> str:
+    """Return a text with the secrets that the client never saw.
+
+    Raises:
+        ApiProblem: 422, `<hidden>` stands where there was none.
+    """
+    try:
+        return put_back(text, before)
+    except ConfigError as err:
+        raise ApiProblem(422, "Bad settings", str(err), [FieldError(pointer="#/text", detail=str(err))]) from err
 
 
 def _roll_back(call: Call) -> Reply:
@@ -120,11 +141,11 @@ def _roll_back(call: Call) -> Reply:
     text = file.version_text(wanted)
     if text is None:
         raise unknown("version", wanted, [one.sha256 for one in file.versions()])
-    return _replace(call, file.text(), text)
+    return _replace(call, "settings.rollback", file.text(), text)
 
 
-def _replace(call: Call, before: str, after: str) -> Reply:
-    """Save a text in the place of the one that the client saw.
+def _replace(call: Call, action: str, before: str, after: str) -> Reply:
+    """Save a text in the place of the one that the client saw, and write down who did.
 
     Raises:
         ApiProblem: 412 it has changed, 422 lanes could not be started with it.
@@ -140,6 +161,9 @@ def _replace(call: Call, before: str, after: str) -> Reply:
         file.save(after, sha256_of_text(before))
     except SettingsChanged as err:
         raise ApiProblem(412, "Changed meanwhile", str(err)) from err
+    if before != after:
+        hashes = {"sha256": sha256_of_text(before)}, {"sha256": sha256_of_text(after)}
+        audit(current_person(), action, file.path.name, *hashes)
     return Reply(_shown(call, after))
 
 

@@ -9,6 +9,7 @@ from app.api.event_shapes import EventShape, shown_event
 from app.api.operation import Call, Operation, Reply
 from app.api.problems import ApiProblem, unknown
 from app.api.shapes import CursorText, LaneId, Limit, Next, Shape, UtcTime
+from app.guard import audit, current_person
 from core.clock import utc_text
 from core.redact import redact_url
 from fleet.webhooks import CONSUMER
@@ -144,6 +145,8 @@ def _resend(call: Call) -> Reply:
     letter = _found(call)
     if not call.services.outbox.ask_again(letter.letter_id):
         raise ApiProblem(409, "Taken already", f"letter {letter.letter_id} was taken when it was sent again")
+    told = {"webhook": letter.consumer.removeprefix(CONSUMER), "event": letter.stored.event.event_id}
+    audit(current_person(), "webhook.resend", str(letter.letter_id), None, told)
     return Reply(_shown(_found(call)), status=202)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from app.checks import Finding
+    from checkout.config import LoadedConfig
 
 # (module, package): what every lane needs.
 _LIBRARIES = (
@@ -24,7 +25,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     """Add the verb."""
     parser = subparsers.add_parser(
         "doctor",
-        help="check camera, GPU, disk, clock, port, model and store",
+        help="check camera, GPU, disk, clock, port, model, store, broker, webhooks and dashboards",
         description="Look at this machine and at a configuration: one line each, with what to do. "
         "Exits 0 when no check failed, else with the highest code of a failed one.",
     )
@@ -75,9 +76,25 @@ def _examine_site(config_path: Path | None) -> Iterator[Finding]:
     folders = [site.store.spool] if database is None else [database.parent, site.store.spool]
     for folder in dict.fromkeys(folder.absolute() for folder in folders):
         yield checks.check_space(folder)
+    if site.record.evidence.days > 0:
+        yield checks.check_space(site.record.evidence.folder.absolute(), "evidence")
     yield checks.check_store(site.store.url)
     yield checks.check_port(site.web.host, site.web.port)
     yield checks.check_device(site.models.detector.device)
     yield checks.check_model(config)
     for lane_id, lane in site.lanes.items():
         yield checks.check_source(lane_id, lane.source)
+    yield from _examine_neighbours(config)
+
+
+def _examine_neighbours(config: LoadedConfig) -> Iterator[Finding]:
+    """Look at the programs that the appliance talks to, where there are any."""
+    from app import neighbour_checks as checks
+
+    site = config.site
+    if site.mqtt is not None:
+        yield checks.check_broker(site.mqtt)
+    for hook in site.webhooks:
+        yield checks.check_webhook(hook)
+    if site.dashboards.url is not None:
+        yield checks.check_dashboards(site.dashboards)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from prometheus_client.registry import Collector
     from waitress.server import BaseWSGIServer
 
     from app.figures import FigureRecorder
@@ -44,11 +45,16 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         "--source", metavar="URL", help="film this instead of the first lane's own source, and only this"
     )
     parser.add_argument("--port", type=int, help="TCP port instead of the configuration's web.port; 0 takes a free one")
+    parser.add_argument("--log", choices=("text", "json"), help="logs for people, or one JSON object a line")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Run until SIGINT or SIGTERM; return the exit code."""
+    from app.logs import set_up_logs
+
+    if args.log is not None:
+        set_up_logs(args.log_level, as_json=args.log == "json")
     signal.signal(signal.SIGTERM, _interrupt)
     # What a start makes (modules, classes, the graph) stays: to look for garbage in it costs a tenth of the start.
     gc.disable()
@@ -124,6 +130,7 @@ def serve(config: LoadedConfig, listener: socket.socket) -> None:
             # The web framework is imported only now: the lanes find their cameras and decide meanwhile.
             server = _server(site, config, listener)
             publishers.start()
+            site.measure(_figures(built, publishers))
             host, port = listener.getsockname()[:2]
             _LOG.info("%s: %d lane(s), page on http://%s:%d", site.name, len(site.lane_ids), host, port)
             _check_first_second(site)
@@ -155,6 +162,14 @@ def _server(site: Site, config: LoadedConfig, listener: socket.socket) -> BaseWS
     return make_server(create_app(site, accounts, config), listener)
 
 
+def _figures(built: BuiltSite, publishers: Publishers) -> Collector:
+    """Return the figures of what runs beside the lanes."""
+    from app.appliance_metrics import RunningFigures
+
+    mqtt = publishers.mqtt
+    return RunningFigures(built.keepers, None if mqtt is None else lambda: mqtt.health().connected)
+
+
 def _check_first_second(site: Site) -> None:
     """Wait until a lane has found its source, at most a second.
 
@@ -180,7 +195,7 @@ def _publishers(config: LoadedConfig, built: BuiltSite, clock: Clock) -> Publish
 
     if not isinstance(built.store, SqlStore):
         raise TypeError(f"publishers need a store in a database, not a {type(built.store).__name__}")
-    return Publishers(config.site, built.store, built.lanes, built.menu, clock)
+    return Publishers(config.site, built.store, built.lanes, lambda: built.live_menu.current.menu, clock)
 
 
 def _faces(config: LoadedConfig, built: BuiltSite, clock: Clock) -> Site:
@@ -189,13 +204,15 @@ def _faces(config: LoadedConfig, built: BuiltSite, clock: Clock) -> Site:
     from checkout.build import build_zones
     from checkout.overlay import draw
 
+    zones_of = {lane_id: build_zones(config.lane(lane_id)[1]) for lane_id in built.lanes}
+
     def picture_of(lane_id: str) -> Draw:
-        zones = build_zones(config.lane(lane_id)[1])
+        zones, lane = zones_of[lane_id], built.lanes[lane_id]
 
         def picture(update: LaneUpdate) -> NDArray[np.uint8]:
             if update.frame is None:
                 raise ValueError("an update without a frame has no picture")
-            return draw(update.frame.image, update.tracks, update.bill, zones, built.menu)
+            return draw(update.frame.image, update.tracks, update.bill, zones, lane.menu)
 
         return picture
 
@@ -210,6 +227,7 @@ def _faces(config: LoadedConfig, built: BuiltSite, clock: Clock) -> Site:
         storage=_storage(config),
         loopback_only=not (web.log_in_required or web.trusted_network),
         timezone=config.site.site.timezone,
+        zones=zones_of,
     )
 
 
@@ -218,13 +236,17 @@ def _recorder(config: LoadedConfig, built: BuiltSite, site: Site, clock: Clock) 
     from app.figures import FigureRecorder, Place, free_bytes
     from store.figures import DishEntry, Figures, LaneEntry, SiteEntry
 
-    menu, settings = built.menu, config.site.site
+    settings = config.site.site
     live = {lane_id: health.live for lane_id, health in site.health().items()}
-    place = Place(
-        SiteEntry(settings.name, menu.currency, settings.timezone),
-        [LaneEntry(lane_id, lane.shown_url, live[lane_id]) for lane_id, lane in built.lanes.items()],
-        [DishEntry(dish.name, dish.title, dish.category, dish.price, dish.plu) for dish in menu.dishes.values()],
-    )
+    lanes = [LaneEntry(lane_id, lane.shown_url, live[lane_id]) for lane_id, lane in built.lanes.items()]
+
+    def place() -> Place:
+        menu = next(iter(built.lanes.values())).menu  # lanes share it, and may be taught while they run
+        dishes = [
+            DishEntry(dish.name, dish.title, dish.category, dish.price, dish.plu) for dish in menu.dishes.values()
+        ]
+        return Place(SiteEntry(settings.name, menu.currency, settings.timezone), lanes, dishes)
+
     storage = _storage(config)
     figures = Figures(built.store, clock)
     return FigureRecorder(figures, place, site.health, built.store.outbox_depth, lambda: free_bytes(storage), clock)

@@ -35,6 +35,7 @@ RAIL = (
     RailEntry("/questions", lazy_gettext("Questions"), "questions"),
     RailEntry("/menu", lazy_gettext("Menu"), "menu"),
     RailEntry("/label", lazy_gettext("Label"), "label"),
+    RailEntry("/dashboards", lazy_gettext("Dashboards"), "dashboards"),
     RailEntry("/models", lazy_gettext("Models"), "models"),
     RailEntry("/replay", lazy_gettext("Replay"), "replay"),
     RailEntry("/settings", lazy_gettext("Settings"), "settings"),
@@ -43,8 +44,15 @@ RAIL = (
 )
 
 
-def add_frame(app: Flask, site: Site, accounts: Accounts) -> None:
-    """Give every template the frame's values, and add the switch of the language."""
+def add_frame(app: Flask, site: Site, accounts: Accounts, off_rail: frozenset[str] = frozenset()) -> None:
+    """Give every template the frame's values, and add the switch of the language.
+
+    Args:
+        app: the application.
+        site: what it shows.
+        accounts: who may see it.
+        off_rail: paths of pages that are there and not set up, so that no link leads to them.
+    """
 
     @app.context_processor
     def frame() -> dict[str, object]:
@@ -54,7 +62,7 @@ def add_frame(app: Flask, site: Site, accounts: Accounts) -> None:
             "site_timezone": site.timezone,
             "currency": site.currency,
             "person": current_person(),
-            "rail": rail(),
+            "rail": rail(off_rail),
             "account_path": "/account" if accounts.required and current_person().may(Everyone.SIGNED_IN) else "",
             "language": shown_language(),
             "languages": LANGUAGES,
@@ -76,9 +84,9 @@ def add_frame(app: Flask, site: Site, accounts: Accounts) -> None:
         return response
 
 
-def rail() -> list[RailEntry]:
+def rail(off_rail: frozenset[str] = frozenset()) -> list[RailEntry]:
     """Return the entries that this person gets to see."""
-    pages = {rule.rule for rule in current_app.url_map.iter_rules() if "GET" in (rule.methods or ())}
+    pages = {rule.rule for rule in current_app.url_map.iter_rules() if "GET" in (rule.methods or ())} - off_rail
     person = current_person()
     return [entry for entry in RAIL if entry.path in pages and person.may(need_of("GET", entry.path))]
 

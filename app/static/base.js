@@ -47,8 +47,8 @@ const Traylane = (() => {
    * Fetch JSON. Sends the form token with everything that changes something; a refusal is told in a toast.
    * Resolves to the answer's JSON (null for an empty one), or undefined after a refusal or without a connection.
    */
-  async function send(path, { method = "GET", body, signal, timeout_s: timeoutS = 15 } = {}) {
-    const headers = { Accept: "application/json" };
+  async function send(path, { method = "GET", body, signal, timeout_s: timeoutS = 15, headers: more = {} } = {}) {
+    const headers = { Accept: "application/json", ...more };
     if (method !== "GET") headers["X-CSRFToken"] = token;
     if (body !== undefined && !(body instanceof FormData)) headers["Content-Type"] = "application/json";
     const limits = [AbortSignal.timeout(1000 * timeoutS), ...(signal ? [signal] : [])];

@@ -1,64 +1,69 @@
 // Shows a dashboard when Superset answers, and says so when it does not. The page never waits for it.
 "use strict";
 
-(function () {
+(() => {
   const section = document.getElementById("dashboards");
-  const notice = section.querySelector(".notice");
-  const frame = section.querySelector(".frame");
+  const waiting = document.getElementById("waiting");
+  const frame = document.getElementById("frame");
   const AGAIN_MS = 5000;
   let shown = false;
 
-  async function fetchPass() {
-    const answer = await fetch(section.dataset.pass, { method: "POST", headers: token() });
-    const body = await answer.json();
-    if (!answer.ok) {
-      tell(body.detail || "No pass for the dashboards.");
-      throw new Error(body.detail);
-    }
-    return body.token;
-  }
-
-  // Where the pages have log-in, changing requests carry a token against forgery.
-  function token() {
-    const meta = document.querySelector('meta[name="csrf-token"]');
-    return meta ? { "X-CSRFToken": meta.content } : {};
-  }
-
-  function tell(text) {
-    notice.textContent = text;
-    notice.hidden = false;
+  function tell(word) {
+    shown = false;
+    frame.replaceChildren();
+    document.getElementById("notice").textContent = Traylane.t(word);
+    waiting.hidden = false;
     frame.hidden = true;
+  }
+
+  /** A pass of some minutes; the SDK asks for the next one before it ends. */
+  async function fetchPass() {
+    const pass = await Traylane.send(section.dataset.pass, { method: "POST" });
+    if (!pass) throw new Error("no pass");
+    return pass.token;
   }
 
   async function embed() {
     shown = true;
+    document.getElementById("notice").textContent = Traylane.t("starting");
     frame.replaceChildren();
-    await supersetEmbeddedSdk.embedDashboard({
-      id: section.dataset.embed,
-      supersetDomain: section.dataset.superset,
-      mountPoint: frame,
-      fetchGuestToken: fetchPass,
-      dashboardUiConfig: { hideTitle: true, filters: { expanded: false } },
-      iframeTitle: "Dashboard",
-      referrerPolicy: "strict-origin-when-cross-origin",
-    });
-    notice.hidden = true;
     frame.hidden = false;
+    try {
+      await supersetEmbeddedSdk.embedDashboard({
+        id: section.dataset.embed,
+        supersetDomain: section.dataset.superset,
+        mountPoint: frame,
+        fetchGuestToken: fetchPass,
+        dashboardUiConfig: { hideTitle: true, filters: { expanded: false } },
+        iframeTitle: document.title,
+        referrerPolicy: "strict-origin-when-cross-origin",
+      });
+      waiting.hidden = true;
+    } catch {
+      tell("no_pass");
+    }
+  }
+
+  async function isUp() {
+    try {
+      const answer = await fetch(section.dataset.state, {
+        headers: { Accept: "application/json" },
+        signal: AbortSignal.timeout(10_000),
+      });
+      if (answer.status === 401) await Traylane.send(section.dataset.state); // leads to the log-in
+      if (!answer.ok) return false;
+      Traylane.online(true);
+      return (await answer.json()).up;
+    } catch {
+      Traylane.online(false);
+      return shown; // what is shown stays: it is this appliance that does not answer, not Superset
+    }
   }
 
   async function look() {
-    let up = false;
-    try {
-      up = (await (await fetch(section.dataset.state)).json()).up;
-    } catch {
-      tell("This appliance does not answer. Trying again…");
-    }
-    if (up && !shown) {
-      await embed().catch(() => { shown = false; });
-    } else if (!up) {
-      shown = false;
-      tell("The dashboards do not answer. Lanes and bills go on; this page tries again by itself.");
-    }
+    const up = await isUp();
+    if (up && !shown) await embed();
+    else if (!up) tell("away");
     setTimeout(look, AGAIN_MS);
   }
 

@@ -75,6 +75,11 @@ class EvidenceKeeper:
         return not self._writer.is_alive()
 
     @property
+    def lane_id(self) -> str:
+        """Whose evidence it keeps."""
+        return self._rules.lane_id
+
+    @property
     def kept(self) -> int:
         """Bills whose evidence was written."""
         return self._kept
@@ -104,7 +109,8 @@ class EvidenceKeeper:
                 self._jobs.put_nowait(job)
             except queue.Full:
                 self._failed += 1
-                _LOG.warning("lane %s: no evidence of bill %s: the disk is too slow", bill.lane_id, bill.bill_id)
+                told = "lane %s: no evidence of bill %s: the disk is too slow"
+                _LOG.warning(told, bill.lane_id, bill.bill_id, extra={"lane": bill.lane_id, "bill": bill.bill_id})
 
     def _write_all(self) -> None:
         while True:
@@ -121,7 +127,8 @@ class EvidenceKeeper:
                 self._kept += 1
             except (OSError, StoreUnavailable) as err:
                 self._failed += 1
-                _LOG.error("lane %s: no evidence of bill %s: %s", bill.lane_id, bill.bill_id, err)
+                named = {"lane": bill.lane_id, "bill": bill.bill_id}
+                _LOG.error("lane %s: no evidence of bill %s: %s", bill.lane_id, bill.bill_id, err, extra=named)
 
     def _write(self, bill: Bill, entries: Sequence[Entry], whole: bool, pictures: Pictures, menu: Menu) -> None:
         if bill.closed_at_s is None:
@@ -141,7 +148,7 @@ class EvidenceKeeper:
         try:
             removed = self.archive.sweep(self._clock.utc_s(), self._settings.days)
         except StoreUnavailable as err:
-            _LOG.error("lane %s: %s", self._rules.lane_id, err)
+            _LOG.error("lane %s: %s", self._rules.lane_id, err, extra={"lane": self._rules.lane_id})
             return
         if removed:
             _LOG.info("evidence: removed what was older than %g days: %d bills", self._settings.days, removed)

@@ -234,8 +234,9 @@ def _people(sql: _Sql) -> dict[str, str]:
              {sql.place("e", "e.decided_at_s")}
         WHERE e.kind = 'ask'"""
     # The price of before is the one that was billed; the menu's of today only where no line is known.
+    before = f"CAST({sql.text_of('c.detail', 'price_before')} AS DOUBLE PRECISION)"
     corrections = f"""
-        SELECT {_SITE}, e.lane_id AS lane, e.bill_id, CAST({sql.text_of("e.detail", "line_no")} AS INTEGER) AS line_no,
+        SELECT {_SITE}, e.lane_id AS lane, e.bill_id, e.line_no,
                {sql.times("corrected", "e.decided_at_s")},
                COALESCE({sql.text_of("e.detail", "by")}, 'unknown') AS corrected_by, e.was,
                {_title("e.was", "w")} AS was_title, e.dish, {_title("e.dish", "d")} AS title,
@@ -244,12 +245,11 @@ def _people(sql: _Sql) -> dict[str, str]:
                CAST(e.old_cents - e.new_cents AS DOUBLE PRECISION) / 100 AS overcharged,
                CAST(abs(e.old_cents - e.new_cents) AS DOUBLE PRECISION) / 100 AS money_error
         FROM (SELECT c.*, CASE WHEN c.was = '' THEN 0 ELSE COALESCE(
+                         CAST(ROUND({before} * 100) AS BIGINT),
                          (SELECT MAX(x.price_cents) FROM events x WHERE x.bill_id = c.bill_id AND x.dish = c.was
                           AND x.kind IN ('line_add', 'line_revise')), w.price_cents) END AS old_cents,
                      CASE WHEN c.dish = '' THEN 0 ELSE COALESCE(c.price_cents, p.price_cents) END AS new_cents
-              FROM (SELECT seq, lane_id, bill_id, dish, price_cents, decided_at_s, detail,
-                           COALESCE({sql.text_of("detail", "dish_before")}, '') AS was
-                    FROM events WHERE kind = 'correction') c
+              FROM ({_fixes(sql)}) c
                    LEFT JOIN dishes w ON w.dish = c.was LEFT JOIN dishes p ON p.dish = c.dish) e
              LEFT JOIN dishes w ON w.dish = e.was LEFT JOIN dishes d ON d.dish = e.dish
              {sql.place("e", "e.decided_at_s")}"""
@@ -262,29 +262,50 @@ def _people(sql: _Sql) -> dict[str, str]:
     return {"v_asks": asks, "v_corrections": corrections, "v_labels": labels}
 
 
-def _decided(sql: _Sql) -> str:
-    """Return one row per line of a closed bill as it was when the bill closed, and what people said of it later.
+def _fixes(sql: _Sql) -> str:
+    """Return one row per correction: of which line, and what was billed there before (`was`, "" for nothing).
 
-    The lane's own word is the last line event before the close. A line that follows an answer was decided by a person.
-    A bill is reviewed when a person answered or corrected anything on it. Lines that a person added count as missed.
+    A correction is followed by the change of the line. A line that is added there was not on the bill before: it is
+    new, and only this event tells its number, or a person had struck it off and now says what it is.
+    """
+    line_no = f"COALESCE({sql.text_of('c.detail', 'line_no')}, {sql.text_of('n.detail', 'line_no')})"
+    return f"""
+        SELECT c.seq, c.lane_id, c.bill_id, c.dish, c.price_cents, c.decided_at_s, c.detail, c.model,
+               CAST({line_no} AS INTEGER) AS line_no,
+               CASE WHEN n.seq IS NULL THEN COALESCE({sql.text_of("c.detail", "dish_before")}, '') ELSE '' END AS was
+        FROM events c LEFT JOIN events n
+             ON n.bill_id = c.bill_id AND n.revision = c.revision + 1 AND n.kind = 'line_add'
+        WHERE c.kind = 'correction'"""
+
+
+def _decided(sql: _Sql) -> str:
+    """Return one row per line of a closed bill as the lane itself decided it, and what people said of it.
+
+    The lane's own word is the last line event before the close, and before a person corrected the line: while the bill
+    is open the line events that follow a correction are the person's. A line that follows an answer was decided by a
+    person. A bill is reviewed when a person answered, corrected or confirmed anything on it. Lines that a person added
+    count as missed, unless a person took them off again.
     """
     line_no = "CAST({} AS INTEGER)"
     return f"""
         WITH closes AS (
             SELECT bill_id, MIN(seq) AS seq FROM events WHERE kind = 'bill_close' GROUP BY bill_id),
-        last_words AS (
-            SELECT e.bill_id, {line_no.format(sql.text_of("e.detail", "line_no"))} AS line_no, MAX(e.seq) AS seq
+        corrected AS (
+            SELECT bill_id, line_no, MIN(seq) AS first_seq, MAX(seq) AS last_seq FROM ({_fixes(sql)}) f GROUP BY 1, 2),
+        words AS (
+            SELECT e.bill_id, {line_no.format(sql.text_of("e.detail", "line_no"))} AS line_no, e.seq
             FROM closes c JOIN events e ON e.bill_id = c.bill_id AND e.seq < c.seq
-            WHERE e.kind IN ('line_add', 'line_revise', 'line_remove') GROUP BY 1, 2),
-        touched AS (SELECT DISTINCT bill_id FROM events WHERE kind IN ('answer', 'correction')),
+            WHERE e.kind IN ('line_add', 'line_revise', 'line_remove')),
+        last_words AS (
+            SELECT w.bill_id, w.line_no, MAX(w.seq) AS seq
+            FROM words w LEFT JOIN corrected c ON c.bill_id = w.bill_id AND c.line_no = w.line_no
+            WHERE c.first_seq IS NULL OR w.seq < c.first_seq GROUP BY 1, 2),
+        touched AS (SELECT DISTINCT bill_id FROM events WHERE kind IN ('answer', 'correction', 'confirm')),
         answered AS (
             SELECT a.bill_id, {line_no.format(sql.text_of("e.detail", "line_no"))} AS line_no, MAX(a.seq) AS seq
             FROM events a JOIN events e ON e.bill_id = a.bill_id AND e.track_id = a.track_id
                  AND e.revision > a.revision AND e.revision <= a.revision + 2 AND e.kind IN ('line_add', 'line_revise')
             WHERE a.kind = 'answer' GROUP BY 1, 2),
-        corrected AS (
-            SELECT bill_id, {line_no.format(sql.text_of("detail", "line_no"))} AS line_no, MIN(seq) AS first_seq,
-                   MAX(seq) AS last_seq FROM events WHERE kind = 'correction' GROUP BY 1, 2),
         decided AS (
             SELECT x.lane_id, x.bill_id, w.line_no, x.model, x.dish AS said, x.confidence,
                    CASE WHEN a.seq IS NULL THEN 1 ELSE 0 END AS by_lane, k.dish AS corrected_to,
@@ -298,7 +319,7 @@ def _decided(sql: _Sql) -> str:
             FROM corrected c JOIN events f ON f.seq = c.first_seq JOIN events k ON k.seq = c.last_seq
                  LEFT JOIN last_words w ON w.bill_id = c.bill_id AND w.line_no = c.line_no
                  LEFT JOIN events x ON x.seq = w.seq AND x.kind <> 'line_remove'
-            WHERE x.seq IS NULL)
+            WHERE x.seq IS NULL AND k.dish <> '')
         SELECT {_SITE}, q.lane_id AS lane, q.bill_id, q.line_no, {sql.times("sold", "b.closed_at_s")}, q.model,
                q.said AS dish, {_title("q.said", "d")} AS title, q.confidence, q.by_lane, q.reviewed,
                CASE WHEN q.corrected_to IS NOT NULL AND q.corrected_to <> q.said THEN 1 ELSE 0 END AS corrected,

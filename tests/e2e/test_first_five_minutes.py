@@ -1,12 +1,14 @@
 """Journey 1: a synthetic lane, marked up in a real browser, bills that appear and close; nothing is downloaded."""
 
 import os
+import time
 from pathlib import Path
 
 import pytest
 
 from tests.appliance import appliance, demo
 from tests.browser import CHROMIUM, browser_page
+from tests.postgres import wait_for
 
 pytestmark = [
     pytest.mark.slow,
@@ -22,6 +24,11 @@ def lane():
     return config
 
 
+def picture_is_there(page) -> bool:
+    """Return whether the browser has decoded a picture of the lane; not by wait_for_function, which the CSP refuses."""
+    return page.evaluate("(document.querySelector('.picture') || {}).naturalWidth") == 640
+
+
 def keep_picture(page, name: str) -> None:
     """Keep a picture of the page where TRAYLANE_PICTURES names a folder."""
     if folder := os.environ.get("TRAYLANE_PICTURES"):
@@ -32,13 +39,20 @@ def test_bills_appear_and_close_on_the_live_page(tmp_path, lane):
     with appliance(tmp_path, lane) as running:
         running.wait_for(lambda s: s["fps"], "lane1", 60, "first frame")
         with browser_page() as page:
-            page.goto(running.url)
-            page.wait_for_function("document.querySelector('.picture').naturalWidth === 640", timeout=20_000)
+            # Once, so that the browser's own start is not counted.
+            page.goto(f"{running.url}/api/v1/docs")
+            began_s = time.monotonic()
+            page.goto(running.url, wait_until="commit")
+            wait_for(lambda: picture_is_there(page), 30)
+            shown_s = time.monotonic() - began_s
+            # A second on a machine that is at rest; longer where others want the processor, too.
+            assert shown_s < max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1)), f"{shown_s:.2f} s to the picture"
             page.wait_for_selector(".lines li .price", timeout=60_000)
+            assert "/login" not in page.url, "nobody has to log in"
             keep_picture(page, "live.png")
             assert page.locator(".chip.good").first.is_visible()
             assert page.locator(".offline").is_hidden()
-            page.wait_for_function("document.querySelector('.total').textContent !== '–'", timeout=10_000)
+            wait_for(lambda: page.locator(".total").first.inner_text() != "–", 30)
             closed = running.wait_for(lambda s: s["last_bill"], "lane1", 90, "closed bill")
             assert closed["closed_at"] is not None
             page.goto(f"{running.url}/bills")
@@ -47,7 +61,7 @@ def test_bills_appear_and_close_on_the_live_page(tmp_path, lane):
             keep_picture(page, "bills.png")
         with browser_page(dark=True, width=820, height=1180) as page:
             page.goto(running.url)
-            page.wait_for_function("document.querySelector('.picture').naturalWidth === 640", timeout=20_000)
+            wait_for(lambda: picture_is_there(page), 60)
             wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
             assert wide <= 0, "the tablet page scrolls sideways"
             keep_picture(page, "tablet-dark.png")

@@ -80,8 +80,8 @@ def test_the_page_shows_every_operation_and_runs_no_script(shared):
 def test_answers_keep_to_the_document_whatever_is_asked(tmp_path):
     with api_site(tmp_path, bills=10) as site:
         site.open_bill()
-        told = fuzz(site.app, 300, 7)
-    assert told.cases >= 300
+        told = fuzz(site.app, 120, 7)
+    assert told.cases >= 120
     assert not [status for status in told.statuses if status >= 500]
     assert not told.broken, "\n".join(told.broken.values())
 
@@ -173,7 +173,7 @@ def test_a_cursor_is_for_its_own_list_and_filters(shared):
 
 
 @given(st.text())
-@settings(database=None)
+@settings(database=None, max_examples=50)
 def test_no_cell_is_a_formula_and_every_cell_comes_back(text):
     row = next(csv.reader(io.StringIO(_cell(text) + ",end\r\n", newline="")))
     assert row[0][:1] not in ("=", "+", "-", "@", "\t", "\r")
@@ -327,7 +327,7 @@ def test_an_open_bill_is_corrected_by_its_lane(tmp_path):
         assert [one["revision"] for one in steps] == list(range(1, len(steps) + 1))
         corrections = [one["event"] for one in steps if one["event"]["kind"] == "correction"]
         assert [one["detail"]["action"] for one in corrections] == ["replace", "add", "remove"]
-        assert corrections[0]["detail"]["by"] == "local"
+        assert corrections[0]["detail"]["by"] == "demo"
         assert [one["bill_id"] for one in site.get("/bills?corrected=true")["bills"]] == [bill_id]
 
 
@@ -368,7 +368,8 @@ def test_settings_are_changed_with_their_comments_and_taken_back(tmp_path):
         changed = site.web.patch("/api/v1/settings", json=body, headers={"If-Match": tag})
         assert changed.status_code == 200, changed.get_json()
         text = (site.folder / "site.yaml").read_text()
-        assert text == changed.get_json()["text"]
+        assert text.replace("0123456789abcdef", "<hidden>") == changed.get_json()["text"]
+        assert "0123456789abcdef" in text, "what nobody sees is kept"
         assert "# The canteen." in text
         assert "# what people call it" in text
         assert "# the only one" in text

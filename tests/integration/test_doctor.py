@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
 import time
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 import app.checks
 from app.checks import Finding, Level
 from app.cli import main
 from app.commands.doctor import examine
+from app.neighbour_checks import check_broker, check_dashboards, check_webhook
+from checkout.config import DashboardsSettings
+from checkout.mqtt_settings import MqttSettings
+from checkout.webhook_settings import WebhookSettings
 from store.engine import open_store
+from tests.mosquitto import Broker, needs_broker
 from tests.sites import needs_data, write_site
 
 
@@ -28,7 +35,7 @@ def test_all_is_well(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeyp
     lines = capsys.readouterr().out.splitlines()
     assert {line.split()[0] for line in lines} == {"ok"}
     topics = [line.split()[1] for line in lines]
-    assert topics[-7:] == ["disk", "disk", "store", "port", "device", "model", "source"]
+    assert topics[-8:] == ["disk", "disk", "evidence", "store", "port", "device", "model", "source"]
     assert sorted(os.listdir(tmp_path)) == ["site.yaml"]  # looking made nothing
 
 
@@ -106,3 +113,36 @@ def test_a_store_in_use_is_current(tmp_path: Path) -> None:
     store.close()
     assert app.checks.check_store("postgresql://a:secret@127.0.0.1:1/b").exit_code == 4
     assert "secret" not in app.checks.check_store("postgresql://a:secret@127.0.0.1:1/b").text
+
+
+@needs_broker
+def test_the_neighbours_are_looked_at_and_nothing_is_sent_to_them(tmp_path: Path) -> None:
+    passwords = tmp_path / "passwords"
+    making = ["mosquitto_passwd", "-b", "-c", str(passwords), "bob", "r1ght-password"]
+    subprocess.run(making, check=True, capture_output=True)
+    broker = Broker(tmp_path, passwords)
+    broker.start()
+    try:
+        good = MqttSettings(host="127.0.0.1", port=broker.port, user="bob", password="r1ght-password")  # noqa: S106
+        assert check_broker(good).level is Level.OK
+        wrong = check_broker(good.model_copy(update={"password": SecretStr("wr0ng-password")}))
+        assert wrong.level is Level.WARN
+        assert "refuses" in wrong.text
+        assert "wr0ng" not in wrong.text
+    finally:
+        broker.stop()
+    away = check_broker(good)
+    assert (away.level, away.exit_code) == (Level.WARN, 0), "lanes run without it"
+    assert "cannot reach" in away.text
+    with socket.create_server(("127.0.0.1", 0)) as till:
+        url = f"http://127.0.0.1:{till.getsockname()[1]}/hook?token=s3cr3t"
+        hook = WebhookSettings(name="till", url=url, secret="0123456789abcdef", allow_private=True)  # noqa: S106
+        assert check_webhook(hook).level is Level.OK
+        assert "s3cr3t" not in check_webhook(hook).text
+        refused = check_webhook(hook.model_copy(update={"allow_private": False}))
+        assert "allow_private" in refused.text
+    assert check_webhook(hook).level is Level.WARN
+    dashboards = DashboardsSettings(url="http://127.0.0.1:9", secret_file=tmp_path / "none")
+    assert "dash.py up" in check_dashboards(dashboards).text
+    (tmp_path / "none").write_text("x" * 40)
+    assert check_dashboards(dashboards).level is Level.WARN

@@ -247,7 +247,7 @@ time.sleep(60)
 """
     child = subprocess.Popen([sys.executable, "-c", script])
     try:
-        receiver.wait(lambda: receiver.retained.get("traylane/available") == "online", 20, "online")
+        receiver.wait(lambda: receiver.retained.get("traylane/available") == "online", 60, "online")
     finally:
         child.kill()
         child.wait()
@@ -315,7 +315,9 @@ def test_no_broker_at_all_is_said_and_waited_for(publish, store, broker, receive
 
 
 def test_a_running_appliance_tells_its_bills(broker, receiver, tmp_path):
-    with appliance(tmp_path, demo(mqtt={"host": "127.0.0.1", "port": broker.port})):
+    config = demo(mqtt={"host": "127.0.0.1", "port": broker.port})
+    config["lanes"]["lane1"]["source"]["url"] = "synthetic://easy?seed=900900&fps=10&size=640x360"
+    with appliance(tmp_path, config):
         receiver.wait(lambda: any(one["type"] == "end" for one in receiver.events["lane1"]), 120, "a closed bill")
         status = json.loads(receiver.retained["traylane/lane1/status"])
         assert status["state"] == "running"

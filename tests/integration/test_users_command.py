@@ -14,7 +14,14 @@ from app.commands import users
 from checkout.web_settings import WebSettings
 from core.errors import ConfigError
 from store.engine import open_store
+from tests.accounts import CHEAP
 from tests.sites import write_site
+
+
+@pytest.fixture(autouse=True)
+def _cheap(monkeypatch):
+    """Hash as in the product, at the least cost."""
+    monkeypatch.setattr("app.accounts.passwords.PasswordHasher", lambda **_: CHEAP)
 
 
 @pytest.fixture

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import pytest
 from flask.testing import FlaskClient
 
+from app.pages.pictures import BOUNDARY
 from app.site import Site
-from app.web import BOUNDARY, create_app
+from app.web import create_app
 from checkout.lane import Lane
 from checkout.overlay import draw
 from checkout.pipeline import Pipeline
@@ -24,6 +25,7 @@ from core.records import HAND
 from store.engine import open_store
 from store.spool import Spool
 from tests.fakes import FixedDetector, ScriptedSource, frames, menu, seen
+from tests.migrated import migrated
 from tracker.settings import TrackerSettings
 from tracker.tracker import MultiObjectTracker
 
@@ -85,7 +87,7 @@ def appliance(tmp_path) -> Iterator[Appliance]:
         lambda: Policy("lane1", "key", CheckoutSettings(), zones, known),
         clock,
     )
-    store = open_store(f"sqlite:///{tmp_path}/t.db", clock)
+    store = open_store(migrated(tmp_path / "t.db"), clock)
     spool = Spool(store, tmp_path / "spool.jsonl", clock, 1000)
     lane = Lane(source, pipeline, spool, known, clock)
     picture = lambda update: draw(update.frame.image, update.tracks, update.bill, zones, known)  # noqa: E731
@@ -113,6 +115,7 @@ def test_state_follows_bill_question_answer_and_close(appliance):
     last = appliance.wait_for(lambda s: s["last_bill"], "closed bill")
     assert sorted(line["dish"] for line in last["lines"]) == ["cup", "soup"]
     again = appliance.web.post("/api/v1/lanes/lane1/answers", json={"track_id": ask["track_id"], "dish": "cup"})
+    assert "question.answer" in appliance.web.get("/audit").get_data(as_text=True)
     assert again.status_code == 409
 
     listed = appliance.web.get("/api/v1/bills?lane=lane1").get_json()["bills"]

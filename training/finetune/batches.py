@@ -18,9 +18,9 @@ class Target:
         boxes: (n, 4) float32 xyxy, pixels of the picture, inside it, each with an area.
         classes: (n,) int64, index into the labels, from 0; background is no class.
         ignored: (n,) bool: neither to be found nor background.
-        weights: (n,) 0..1: how far each is believed to be there (of an ignored one: how far it is no background);
-            None for 1. Only nets that `takes_doubt` heed other weights.
-        posteriors: (n, C) class probabilities in place of `classes`; None for certain classes.
+        weights: (n,) how far each is believed to be there (of an ignored one: how far it is no background); above 1
+            it also stands for others that nobody labelled. None for 1. Only nets that `takes_doubt` heed others.
+        posteriors: (n, C) class targets, of sum 1, in place of `classes`; None for certain classes.
     """
 
     boxes: Tensor

@@ -6,14 +6,22 @@ three are fitted together by maximum likelihood. That no label explains a propos
 
     π(s) = P(object | s, no label) = t (1 - c) / (1 - c t)            (Elkan & Noto 2008)
 
-**Wrong classes.** A share ε of the labels has another class, each as likely. A net that learnt from them says
-P(label j | x) = (1 - ε) q_j + ε/(C-1) (1 - q_j) instead of the true class's q_j, never more than 1 - ε: what it says at
-its surest tells ε (anchor points; Patrini et al., Making deep neural networks robust to label noise, 2017), and the mix
-can be undone. A label g then says of the true class j
+A label of the same look then weighs what its twins without a label lack (`twin_weights`), so that what a net learns has
+the mean it would have with whole labels: 1 / c where the teacher sees nothing (inverse propensity), 1 where a twin
+would become a pseudo-label.
+
+**Wrong classes.** A share ε of the labels has another class, each as likely, so that a label g says of a true class j
+
+    P(g | x) = (1 - ε) q_g + ε / (C - 1) · (1 - q_g),   q = softmax(β log p)
+
+where p is what the teacher says; β, how much too careful it is, and ε are fitted together by maximum likelihood
+(forward correction; Patrini et al., Making deep neural networks robust to label noise, 2017). A label is replaced by
 
     r_j ∝ q_j · P(g | j),   P(g | g) = 1 - ε,   P(g | j) = ε / (C - 1)
 
-so a label stands unless the teacher is surer of another class than labels are trustworthy.
+and stands unless the teacher is surer of another class than labels are trustworthy. Where the teacher says nothing,
+the targets are those whose mean over the mix-ups is the true class (`unbiased`; Natarajan et al., Learning with noisy
+labels, 2013).
 """
 
 from __future__ import annotations
@@ -23,7 +31,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
-from scipy.special import expit, logit
+from scipy.special import expit, logit, softmax
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -37,9 +45,9 @@ _SLOPE, _SLOPE_PRECISION, _LEAST_SLOPE = 2.0, 2.0, 1.0
 _OFFSET_PRECISION = 0.05
 #: c starts at 0.9 and is weakly pulled there.
 _START, _START_PRECISION = 2.2, 0.25
-#: ε lies between these, and a net is at its surest in so many of a hundred looks: the very surest one is an accident.
+#: ε lies between these; it starts at a twentieth and is weakly pulled there, β at 1.
 LEAST_WRONG, MOST_WRONG = 0.005, 0.45
-_SUREST = 0.97
+_WRONG_START, _WRONG_PRECISION, _SHARPNESS_PRECISION = -2.2, 0.25, 2.0
 #: No teacher rules a class out altogether.
 LEAST_CHANCE = 1e-3
 
@@ -74,6 +82,24 @@ class Belief:
         """
         there = self.there(scores)
         return np.asarray(there * (1 - self.labelled) / (1 - self.labelled * there))
+
+    def twin_weights(self, scores: NDArray[np.floating], pseudo: Bools, soft: Bools) -> Floats:
+        """Return the weights (N,) of labels, so that they make up for their twins that nobody labelled.
+
+        For c t labels of weight w stand 1 - c t places without one, which teach π (pseudo-label), nothing with chance π
+        (soft background) or "nothing there". The objectness that is learnt is t if w is 1, t + (1 - t) / c and 1 / c.
+
+        Args:
+            scores: (N,) of what the teacher sees there, 0 where it sees nothing.
+            pseudo: (N,) whether a twin becomes a pseudo-label.
+            soft: (N,) whether it becomes a soft background.
+
+        >>> nothing, seen = np.array([False]), np.array([True])
+        >>> Belief(1.0, 0.0, 0.5).twin_weights(np.array([0.5]), nothing, seen).tolist()
+        [1.5]
+        """
+        there = self.there(scores)
+        return np.where(pseudo, 1.0, np.where(soft, there + (1 - there) / self.labelled, 1 / self.labelled))
 
 
 def fit_belief(scores: NDArray[np.floating], explained: Bools, labelled: float | None = None) -> Belief:
@@ -139,26 +165,63 @@ def least_belief(
     return wanted
 
 
-def wrong_share(said: Floats, given: Ints) -> float:
-    """Return ε of labels (N,), from what a net that learnt from such labels says of them (N, C), rows summing to 1.
+@dataclass(frozen=True)
+class Naming:
+    """A fitted model of wrong classes.
 
-    It is no more than the share of labels that the net would not have given: clean labels of a net that is still
-    unsure of everything are not called wrong.
+    Attributes:
+        sharpness: β.
+        wrong: ε, the share of labels with a wrong class.
     """
-    surest = float(np.quantile(said.max(axis=1), _SUREST))
-    against = float((said.argmax(axis=1) != given).mean())
-    return float(np.clip(min(1 - surest, against), LEAST_WRONG, MOST_WRONG))
+
+    sharpness: float
+    wrong: float
+
+    def chances(self, said: Floats) -> Floats:
+        """Return q (N, C), rows summing to 1, none 0, of what a teacher says (N, C).
+
+        >>> Naming(2.0, 0.2).chances(np.array([[0.75, 0.25]])).round(2).tolist()
+        [[0.9, 0.1]]
+        """
+        q = np.maximum(softmax(self.sharpness * np.log(said), axis=1), LEAST_CHANCE)
+        return np.asarray(q / q.sum(axis=1, keepdims=True))
 
 
-def unmixed(said: Floats, wrong: float) -> Floats:
-    """Return q (N, C), rows summing to 1: what a net says of labels, without the share of wrong ones in it.
+def fit_naming(said: Floats, given: Ints, wrong: float | None = None) -> Naming:
+    """Fit β and ε to labels (N,) and what the teacher says of them (N, C), rows summing to 1, none 0.
 
-    >>> unmixed(np.array([[0.8, 0.1, 0.1]]), 0.2).round(3).tolist()
-    [[0.998, 0.001, 0.001]]
+    Args:
+        said: see above.
+        given: see above.
+        wrong: ε where it is known; None estimates it.
     """
-    each = wrong / max(said.shape[1] - 1, 1)
-    q = np.maximum((said - each) / (1 - wrong - each), LEAST_CHANCE)
-    return np.asarray(q / q.sum(axis=1, keepdims=True))
+    rows, others = np.arange(len(given)), max(said.shape[1] - 1, 1)
+    logs = np.log(said)
+
+    def loss(theta: Floats) -> float:
+        log_sharpness, free = theta
+        share = _wrong(free) if wrong is None else wrong
+        q = softmax(np.exp(log_sharpness) * logs, axis=1)[rows, given]
+        value = -np.log(np.maximum((1 - share) * q + share / others * (1 - q), 1e-9)).sum()
+        value += 0.5 * _SHARPNESS_PRECISION * log_sharpness**2 + 0.5 * _WRONG_PRECISION * (free - _WRONG_START) ** 2
+        return float(value)
+
+    bounds = [(-1.5, 2.0), (-12.0, 12.0)]
+    best = minimize(loss, np.array([0.0, _WRONG_START]), method="L-BFGS-B", bounds=bounds)
+    log_sharpness, free = best.x
+    return Naming(float(np.exp(log_sharpness)), _wrong(free) if wrong is None else wrong)
+
+
+def unbiased(given: Ints, classes: int, wrong: float) -> Floats:
+    """Return targets (N, C) for labels (N,), whose mean over a share `wrong` of mix-ups is the true class's row.
+
+    They lie outside 0..1: a label that may be wrong says more than it would if it were sure.
+
+    >>> unbiased(np.array([0]), 3, 0.2).round(3).tolist()
+    [[1.286, -0.143, -0.143]]
+    """
+    each = wrong / max(classes - 1, 1)
+    return np.asarray((np.eye(classes)[given] - each) / (1 - wrong - each))
 
 
 def true_class(q: Floats, given: Ints, noise: float) -> Floats:
@@ -181,6 +244,10 @@ _SPAN = MOST_LABELLED - LEAST_LABELLED
 
 def _labelled(free: float) -> float:
     return float(LEAST_LABELLED + _SPAN * expit(free))
+
+
+def _wrong(free: float) -> float:
+    return float(LEAST_WRONG + (MOST_WRONG - LEAST_WRONG) * expit(free))
 
 
 def _logit(scores: NDArray[np.floating]) -> Floats:

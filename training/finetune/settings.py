@@ -140,6 +140,9 @@ class IncompleteRecipe(Settings):
     """Labels that lack objects: what the mean of weights sees, and no label explains, is no plain background."""
 
     on: bool = Field(default=False, description="Learn from labels that lack objects")
+    fill_in: bool = Field(
+        default=False, description="Pseudo-labels and a softer background, too; torchvision's nets always do this"
+    )
     run_in: Share = Field(default=0.3, description="Share of the run's steps before pseudo-labels are made")
     labelled: Share = Field(default=0.0, description="Share of the objects that have a label, where known; 0 estimates")
     precision: Share = Field(default=0.8, description="Expected share of right ones among a class's pseudo-labels")

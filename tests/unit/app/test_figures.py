@@ -24,6 +24,7 @@ class Books:
         self.lanes: list[LaneMinute] = []
         self.sites: list[SiteMinute] = []
         self.described = 0
+        self.dishes: list[DishEntry] = []
         self.pruned: list[float] = []
         self.trouble: Exception | None = None
 
@@ -37,6 +38,7 @@ class Books:
         if self.trouble:
             raise self.trouble
         self.described += 1
+        self.dishes = list(dishes)
 
     def prune(self, before_s: float) -> int:
         self.pruned.append(before_s)
@@ -79,8 +81,10 @@ class Bench:
         self.clock, self.books = ManualClock(START_S), Books()
         self.now: dict[str, LaneHealth] = {"lane1": health()}
         self.depth: int | Exception = 3
-        place = Place(SiteEntry("canteen", "EUR", "UTC"), [], [])
-        self.recorder = FigureRecorder(self.books, place, self._health, self._depth, lambda: None, self.clock)
+        self.place = Place(SiteEntry("canteen", "EUR", "UTC"), [], [])
+        self.recorder = FigureRecorder(
+            self.books, lambda: self.place, self._health, self._depth, lambda: None, self.clock
+        )
 
     def _health(self) -> Mapping[str, LaneHealth]:
         return self.now
@@ -160,6 +164,24 @@ def test_minutes_wait_while_the_store_is_away_and_all_come_when_it_is_back(bench
     assert (bench.recorder.waiting, bench.recorder.lost, bench.books.described) == (0, 0, 1)
 
 
+def test_a_menu_that_changes_is_described_again_within_a_minute_and_only_then(bench: Bench) -> None:
+    bench.pass_s(180)
+    assert bench.books.described == 1
+    soup = DishEntry("soup", "Soup", "side", 3.0, "1")
+    bench.place = replace(bench.place, dishes=[soup])
+    bench.pass_s(60)
+    assert (bench.books.described, bench.books.dishes) == (2, [soup])
+    bench.place = replace(bench.place, dishes=[replace(soup)])  # made anew, and the same
+    bench.pass_s(60)
+    assert bench.books.described == 2
+    bench.books.trouble = StoreUnavailable("away")
+    bench.place = replace(bench.place, dishes=[replace(soup, price=3.5)])
+    bench.pass_s(60)
+    bench.books.trouble = None
+    bench.pass_s(60)
+    assert (bench.books.described, bench.books.dishes[0].price) == (3, 3.5)
+
+
 def test_a_day_of_minutes_may_wait_and_then_the_oldest_are_given_up_and_counted(bench: Bench) -> None:
     bench.books.trouble = StoreUnavailable("away")
     for _ in range(WAITING_MINUTES + 2):
@@ -188,7 +210,7 @@ def test_the_thread_ends_at_once_and_stores_what_it_saw() -> None:
     books = Books()
     lanes = {"lane1": health(decided_frames=7)}
     place = Place(SiteEntry("canteen", "EUR", "UTC"), [], [])
-    recorder = FigureRecorder(books, place, lambda: lanes, lambda: 0, lambda: 1, SystemClock())
+    recorder = FigureRecorder(books, lambda: place, lambda: lanes, lambda: 0, lambda: 1, SystemClock())
     recorder.start()
     recorder.stop()
     assert books.described == 1
@@ -201,7 +223,7 @@ def test_a_schema_that_does_not_fit_ends_the_recording_and_nothing_else(caplog: 
     books = Books()
     books.trouble = SchemaMismatch("no such table: lane_minutes")
     place = Place(SiteEntry("canteen", "EUR", "UTC"), [], [])
-    recorder = FigureRecorder(books, place, lambda: {}, lambda: 0, lambda: None, SystemClock())
+    recorder = FigureRecorder(books, lambda: place, lambda: {}, lambda: 0, lambda: None, SystemClock())
     recorder.start()
     recorder.stop()
     assert "no more minutes are recorded: no such table" in caplog.text

@@ -27,6 +27,7 @@ class Thing:
         sure: posterior of `label`; a callable of the seconds gives (label, probability).
         covered: (from, to) seconds during which it is not seen and something covers it.
         missed: the same, but nothing covers it.
+        reached: (from, to) seconds during which a hand lies over the place where it was lost.
         reborn: seconds at which the tracker begins a new track for it.
     """
 
@@ -36,6 +37,7 @@ class Thing:
     side: float = 60.0
     covered: Sequence[tuple[float, float]] = ()
     missed: Sequence[tuple[float, float]] = ()
+    reached: Sequence[tuple[float, float]] = ()
     reborn: Sequence[float] = ()
     becomes: Sequence[tuple[float, str, float]] = ()
 
@@ -121,10 +123,11 @@ class Scene:
                 state = TrackState.OCCLUDED
             elif missed and unseen_s > 0.2:
                 state = TrackState.LOST
+            bare = 0.0 if covered else 0.6 if any(a <= t_s < b for a, b in thing.reached) else 1.0
             tracks.append(
                 Track(
                     track_id, (x - half, y - half, x + half, y + half), (0.0, 0.0), 0.9, state,
-                    0.0 if covered else 1.0, thing.posterior(t_s), START_UTC, START_UTC + t_s - unseen_s,
+                    bare, thing.posterior(t_s), START_UTC, START_UTC + t_s - unseen_s,
                     not covered and not missed,
                 )
             )  # fmt: skip

@@ -159,3 +159,17 @@ def test_the_lane_thread_takes_a_correction_stores_it_and_tells(tmp_path):
     lane.stop()
     spool.close()
     store.close()
+
+
+def test_a_person_finds_a_bill_right_and_only_its_revision_changes():
+    scene = Scene().play([stays("soup", 250, 200, 0, 9)], 3)
+    before = scene.policy.bill
+    [made] = take(scene, wanted(scene, Action.CONFIRM), 3.0)
+    assert made.kind is DecisionKind.CONFIRM
+    assert made.detail == {"by": "anna", "why": "looked", "lines": 1, "total": 1.0}
+    after = scene.policy.bill
+    assert after.lines == before.lines
+    assert after.revision == before.revision + 1
+    stale = wanted(scene, Action.CONFIRM, revision=before.revision)
+    with pytest.raises(CorrectionRefused, match="has changed"):
+        scene.policy.correct(stale, 3.1, START_UTC + 3.1)

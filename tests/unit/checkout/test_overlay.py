@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from checkout.overlay import NO_GOODS, ON_BILL, PENDING, UNKNOWN, ZONE, draw
+from checkout.overlay import draw
+from checkout.pen import NO_GOODS, ON_BILL, PENDING, UNKNOWN, ZONE
 from checkout.zones import WHOLE_FRAME, Zone, parse_polygon
 from core.records import Bill, LineItem, Track, Tracks, TrackState
 from tests.fakes import menu

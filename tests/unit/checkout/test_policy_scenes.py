@@ -305,6 +305,58 @@ def test_a_lone_dish_carried_off_and_back_by_hand_is_one_line_on_one_bill(same_t
     assert scene.dishes() == ["soup"]
 
 
+@pytest.mark.parametrize("same_track", [True, False])
+def test_a_bill_waits_for_the_hand_that_lies_over_the_place_of_its_dish(same_track):
+    # Taken at 3 s; the hand is back at 4.9 s, hides what it brings, and draws back after the bill would have closed.
+    thing = stays("soup", 250, 200, 0, 20, missed=[(3, 5.6)], reached=[(4.9, 5.6)], reborn=() if same_track else [5.6])
+    scene = Scene().play([thing], 12)
+    assert scene.kinds().count("bill_open") == 1
+    assert scene.closed == []
+    assert [d.detail["line_no"] for d in scene.of_kind(ADD)] == [1]
+
+
+def test_a_hand_that_comes_and_puts_nothing_down_closes_the_bill_a_little_later_as_of_the_same_moment():
+    alone = Scene().play([stays("soup", 250, 200, 0, 3)], 12)
+    reached = Scene().play([stays("soup", 250, 200, 0, 3, reached=[(4.5, 5.6)])], 12)
+    assert reached.closed[0].closed_s == alone.closed[0].closed_s
+    told = [scene.of_kind(CLOSE)[0].stream_s for scene in (alone, reached)]
+    assert told[0] < 5.6 < told[1] <= 5.6 + 0.5
+
+
+def test_a_hand_that_rests_where_the_dish_lay_keeps_no_bill_open():
+    scene = Scene().play([stays("soup", 250, 200, 0, 3, reached=[(4.5, 30)])], 12)
+    assert scene.of_kind(CLOSE)[0].stream_s <= 3 + 2.2 + 2.0 + 0.2
+
+
+def _carried_off() -> Thing:
+    return Thing("soup", [(0, 250, 200), (4, 250, 200), (4.3, 250, 350)], missed=[(4.3, 99)])
+
+
+def _brought(label: str, from_y: float, to_x: float, **more: object) -> Thing:
+    return Thing(label, [(5.6, 250, from_y), (5.9, to_x, 200), (20, to_x, 200)], **more)  # type: ignore[arg-type]
+
+
+def test_a_lone_dish_that_is_put_back_in_its_very_place_is_one_line_whatever_it_was_taken_for_in_the_hand():
+    back = _brought("bread", 340, 250, becomes=[(7.0, "soup", 0.99)])
+    scene = Scene().play([_carried_off(), back], 12)
+    assert scene.closed == []
+    assert [d.detail["line_no"] for d in scene.of_kind(ADD)] == [1]
+    assert scene.dishes() == ["soup"]
+
+
+def test_a_lone_dish_that_is_swapped_for_another_one_in_its_place_becomes_that():
+    scene = Scene().play([_carried_off(), _brought("bread", 340, 250)], 12)
+    assert scene.closed == []
+    assert scene.dishes() == ["bread"]
+
+
+@pytest.mark.parametrize(("from_y", "to_x"), [(340, 330), (60, 250)])
+def test_another_dish_elsewhere_or_from_another_side_is_on_a_bill_of_its_own(from_y, to_x):
+    scene = Scene().play([_carried_off(), _brought("bread", from_y, to_x)], 12)
+    assert [[line.dish for line in bill.lines] for bill in scene.closed] == [["soup"]]
+    assert scene.dishes() == ["bread"]
+
+
 def test_what_a_hand_carried_across_the_tray_is_the_same_line():
     # The tracker thinks that the soup is still under the hand; in truth it was put down elsewhere on the tray.
     carried = stays("soup", 250, 200, 0, 20, covered=[(3, 20)])

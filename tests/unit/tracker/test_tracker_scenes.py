@@ -290,3 +290,20 @@ def test_what_a_hand_carries_stops_where_the_hand_stops() -> None:
     box = by_id(said[60], 1).box
     assert abs((box[0] + box[2]) / 2 - 330) < 30
     assert counted_ids(said[-1]) == [1, 2, 3]
+
+
+def test_a_hand_that_comes_to_the_place_of_a_lost_dish_is_told_and_hides_nothing() -> None:
+    rest = [item(520, 100), item(560, 300)]
+    scene = [[item(120, 250), *rest]] * 20 + [rest] * 20
+    scene += [[hand(120, 300), *rest]] * 6 + [rest] * 4
+    said = [by_id(tracks, 1) for tracks in play(scene)]
+    assert {track.state for track in said[30:]} == {TrackState.LOST}
+    assert {track.visibility for track in [*said[30:40], *said[-1:]]} == {1.0}
+    assert all(0.3 < track.visibility < 1.0 for track in said[41:46])
+
+
+def test_what_was_covered_when_it_was_lost_is_not_covered_for_ever() -> None:
+    scene = [[item(300, 200)]] * 20 + [[hand(300, 200)]] * 10 + [[]] * 20
+    said = [by_id(tracks, 1) for tracks in play(scene)]
+    assert said[29].visibility < 0.5
+    assert (said[-1].state, said[-1].visibility) == (TrackState.LOST, 1.0)
