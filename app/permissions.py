@@ -71,6 +71,10 @@ SITE_WIDE = frozenset({Action.MODELS, Action.CONFIGURE, Action.USERS, Action.AUD
 _PAGES: Mapping[str, Need] = {
     "GET /": Action.VIEW,
     "GET /bills": Action.READ,
+    "GET /settings": Action.CONFIGURE,
+    "GET /settings/zones": Action.CONFIGURE,
+    "GET /models": Action.READ,
+    "GET /replay": Action.REPLAY,
     "GET /lanes/<lane_id>/video.mjpg": Action.VIEW,
     "GET /lanes/<lane_id>/still.jpg": Action.VIEW,
 }
@@ -82,6 +86,7 @@ _API: Mapping[str, Need] = {
     "GET /api/v1/lanes": Action.VIEW,
     "GET /api/v1/lanes/stream": Action.VIEW,
     "GET /api/v1/lanes/<lane_id>": Action.VIEW,
+    "GET /api/v1/lanes/<lane_id>/snapshot": Action.VIEW,
     "GET /api/v1/questions": Action.ANSWER,
     "POST /api/v1/lanes/<lane_id>/answers": Action.ANSWER,
     "GET /api/v1/bills": Action.READ,
@@ -116,6 +121,8 @@ _API: Mapping[str, Need] = {
     "PUT /api/v1/settings": Action.CONFIGURE,
     "PATCH /api/v1/settings": Action.CONFIGURE,
     "GET /api/v1/settings/versions": Action.CONFIGURE,
+    "GET /api/v1/settings/versions/<sha256>": Action.CONFIGURE,
+    "GET /api/v1/settings/zones": Action.CONFIGURE,
     "POST /api/v1/settings/rollback": Action.CONFIGURE,
     "GET /api/v1/webhooks": Action.CONFIGURE,
     "GET /api/v1/webhooks/dead-letters": Action.CONFIGURE,

@@ -19,6 +19,7 @@ from app.languages import speak
 from app.pages.account import account_pages
 from app.pages.audit import audit_pages
 from app.pages.bills import bill_pages
+from app.pages.desk import desk_pages
 from app.pages.frame import add_frame
 from app.pages.live import live_pages
 from app.pages.login import login_pages
@@ -56,6 +57,7 @@ def create_app(site: Site, accounts: Accounts | None = None, config: LoadedConfi
     add_frame(app, site, accounts)
     app.register_blueprint(live_pages(site))
     app.register_blueprint(bill_pages(site))
+    app.register_blueprint(desk_pages(site, config))
     app.register_blueprint(login_pages(accounts))
     app.register_blueprint(account_pages(accounts))
     app.register_blueprint(user_pages(site, accounts))

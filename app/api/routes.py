@@ -19,6 +19,7 @@ from app.api import (
     settings,
     stats,
     webhooks,
+    zones,
 )
 from app.api.dispatch import make_blueprint
 from app.api.document import Json, make_document
@@ -43,6 +44,7 @@ def all_operations() -> tuple[Operation, ...]:
         models,
         replays,
         settings,
+        zones,
         webhooks,
         health,
     )

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+from typing import Literal
+
 from pydantic import Field, JsonValue
 
 from app.api.dispatch import check_if_match
@@ -9,7 +13,9 @@ from app.api.operation import Call, Operation, Reply
 from app.api.problems import ApiProblem, unknown
 from app.api.services import no_file
 from app.api.shapes import FieldError, Note, Shape, UtcTime
-from app.settings_file import Fault, SettingsChanged, SettingsFile, sha256_of_text, with_changes
+from app.guard import audit, current_person
+from app.settings_diff import difference
+from app.settings_file import Fault, SettingsChanged, SettingsFile, sha256_of_text, value_at, with_changes
 from core.clock import utc_text
 from core.errors import ConfigError
 
@@ -34,11 +40,20 @@ class FaultShape(Shape):
     message: str = Field(description="What is wrong and what to do")
 
 
+class DiffLine(Shape):
+    """One line of a difference."""
+
+    kind: Literal["same", "added", "removed", "gap"] = Field(description="gap: lines that are the same are left out")
+    line: int = Field(description="1-based, in the file for what is removed, else in the new text; 0 for a gap")
+    text: str = Field(description="The line")
+
+
 class Verdict(Shape):
-    """Whether lanes could be started with a text."""
+    """Whether lanes could be started with a text, and how it differs from the file."""
 
     valid: bool = Field(description="Nothing is wrong")
     faults: list[FaultShape] = Field(description="In the order of the file")
+    diff: list[DiffLine] = Field(description="Against the file as it is; empty if they are the same")
 
 
 class SettingsText(Shape):
@@ -74,6 +89,12 @@ class VersionList(Shape):
     versions: list[VersionShape] = Field(description="Latest first; the last 20 are kept")
 
 
+class VersionPath(Shape):
+    """Which version."""
+
+    sha256: str = Field(pattern=_SHA256, description="Of a kept version")
+
+
 class RollbackBody(Shape):
     """Which text shall be the file again."""
 
@@ -96,35 +117,53 @@ def _settings(call: Call) -> Reply:
 
 
 def _check(call: Call) -> Reply:
-    faults = _file(call).faults(call.body_as(SettingsText).text)
-    told = [FaultShape(line=one.line, key=one.key, message=one.message) for one in faults]
-    return Reply(Verdict(valid=not told, faults=told))
+    file, text = _file(call), call.body_as(SettingsText).text
+    told = [FaultShape(line=one.line, key=one.key, message=one.message) for one in file.faults(text)]
+    diff = [DiffLine(kind=one.kind, line=one.line, text=one.text) for one in difference(file.text(), text)]
+    return Reply(Verdict(valid=not told, faults=told, diff=diff))
 
 
 def _save(call: Call) -> Reply:
-    return _replace(call, _file(call).text(), call.body_as(SettingsText).text)
+    return _replace(call, "settings.save", _file(call).text(), call.body_as(SettingsText).text)
 
 
 def _change(call: Call) -> Reply:
-    before = _file(call).text()
-    changes = [(one.key, one.value) for one in call.body_as(Changes).changes]
+    before, body = _file(call).text(), call.body_as(Changes)
+    changes = [(one.key, one.value) for one in body.changes]
     try:
         after = with_changes(before, changes)
+        old = {key: json.dumps(value_at(before, key)) for key, _ in changes}
     except ConfigError as err:
         raise ApiProblem(422, "Bad settings", str(err), [FieldError(pointer="#/changes", detail=str(err))]) from err
-    return _replace(call, before, after)
+    new = {key: json.dumps(value) for key, value in changes}
+    return _replace(call, "settings.change", before, after, old, new | ({"reason": body.reason} if body.reason else {}))
 
 
 def _roll_back(call: Call) -> Reply:
     file, wanted = _file(call), call.body_as(RollbackBody).sha256
+    return _replace(call, "settings.rollback", file.text(), _version_text(file, wanted))
+
+
+def _version(call: Call) -> Reply:
+    return Reply(SettingsText(text=_version_text(_file(call), call.path_as(VersionPath).sha256)))
+
+
+def _version_text(file: SettingsFile, wanted: str) -> str:
     text = file.version_text(wanted)
     if text is None:
         raise unknown("version", wanted, [one.sha256 for one in file.versions()])
-    return _replace(call, file.text(), text)
+    return text
 
 
-def _replace(call: Call, before: str, after: str) -> Reply:
-    """Save a text in the place of the one that the client saw.
+def _replace(
+    call: Call,
+    action: str,
+    before: str,
+    after: str,
+    old: Mapping[str, str] | None = None,
+    new: Mapping[str, str] | None = None,
+) -> Reply:
+    """Save a text in the place of the one that the client saw, and write down who did.
 
     Raises:
         ApiProblem: 412 it has changed, 422 lanes could not be started with it.
@@ -140,6 +179,9 @@ def _replace(call: Call, before: str, after: str) -> Reply:
         file.save(after, sha256_of_text(before))
     except SettingsChanged as err:
         raise ApiProblem(412, "Changed meanwhile", str(err)) from err
+    if before != after:
+        hashes = {"sha256": sha256_of_text(before)}, {"sha256": sha256_of_text(after)}
+        audit(current_person(), action, file.path.name, {**hashes[0], **(old or {})}, {**hashes[1], **(new or {})})
     return Reply(_shown(call, after))
 
 
@@ -177,6 +219,10 @@ def operations() -> tuple[Operation, ...]:
         Operation(
             "settings_versions", "GET", "/settings/versions", "Former texts", "settings", _versions, VersionList,
             tagged=True,
+        ),
+        Operation(
+            "settings_version", "GET", "/settings/versions/{sha256}", "A former text", "settings", _version,
+            SettingsText, path=VersionPath, tagged=True,
         ),
         Operation(
             "settings_roll_back", "POST", "/settings/rollback", "Take a former text again", "settings", _roll_back,
