@@ -71,6 +71,34 @@ def corrupt(clean: DetectionSet, seed: int, share: float = 0.1) -> Corrupted:
     return Corrupted(wrong, tuple(dropped), tuple(swapped), tuple(shifted))
 
 
+def without_some(clean: DetectionSet, seed: int, share: float = 0.5) -> DetectionSet:
+    """Return the set without `share` of its labels, drawn box by box; ignored ones stay."""
+    drawn = _drawn(clean, seed, share)
+    samples = [
+        dataclasses.replace(s, boxes=s.boxes[~gone], classes=s.classes[~gone], ignored=s.ignored[~gone])
+        for s, gone in zip(clean.samples, drawn, strict=True)
+    ]
+    return subset(
+        dataclasses.replace(clean, samples=tuple(samples)), range(len(samples)), f"{clean.name} without {share:.0%}"
+    )
+
+
+def flipped(clean: DetectionSet, seed: int, share: float = 0.2) -> DetectionSet:
+    """Return the set with `share` of its labels, drawn box by box, given another of its classes, each as likely."""
+    drawn = _drawn(clean, seed, share)
+    rng = np.random.default_rng([seed, 1])
+    samples = []
+    for sample, wrong in zip(clean.samples, drawn, strict=True):
+        others = rng.integers(1, len(clean.labels), len(wrong))
+        classes = np.where(wrong, (sample.classes + others) % len(clean.labels), sample.classes)
+        samples.append(dataclasses.replace(sample, classes=classes))
+    return subset(
+        dataclasses.replace(clean, samples=tuple(samples)),
+        range(len(samples)),
+        f"{clean.name} with {share:.0%} flipped",
+    )
+
+
 def auroc(scores: NDArray[np.float64], wrong: NDArray[np.bool_]) -> float:
     """Return the chance that a wrong one scores more than a right one, ties half; NaN without both.
 
@@ -97,6 +125,16 @@ def auroc_with_interval(
         drawn.append(auroc(scores[rows], wrong[rows]))
     low, high = np.nanpercentile(drawn, [2.5, 97.5])
     return auroc(scores, wrong), float(low), float(high)
+
+
+def _drawn(clean: DetectionSet, seed: int, share: float) -> list[NDArray[np.bool_]]:
+    """Return for each picture which of its labels are among the `share` that is drawn; ignored ones never are."""
+    where = [(p, i) for p, s in enumerate(clean.samples) for i in np.flatnonzero(~s.ignored).tolist()]
+    order = np.random.default_rng([seed, 0]).permutation(len(where))[: round(share * len(where))]
+    drawn = [np.zeros(len(sample.boxes), dtype=np.bool_) for sample in clean.samples]
+    for picture, label in (where[at] for at in order):
+        drawn[picture][label] = True
+    return drawn
 
 
 def _shifted(box: NDArray[np.float32], width: int, height: int, rng: np.random.Generator) -> NDArray[np.float32]:

@@ -26,7 +26,7 @@ import numpy as np
 
 from bench.results_file import ROOT, row, write_results
 from bench.truth_lane import SIZE, Scene, film, make_truth_menu
-from checkout.build import build_detector, build_lane, build_menu
+from checkout.build import build_detector, build_lane, build_live_menu
 from checkout.config import DetectSettings, load_config
 from checkout.lane import Lane
 from checkout.pipeline import LaneUpdate, Pipeline
@@ -298,9 +298,11 @@ def configured_lanes(
     sources = {lane_id: SourceSettings(url=url) for lane_id, url in zip(LANES, urls, strict=True)}
     lanes = {lane_id: first.model_copy(update={"source": source}) for lane_id, source in sources.items()}
     loaded = replace(loaded, site=loaded.site.model_copy(update={"lanes": lanes}))
-    menu, detector = build_menu(loaded), build_detector(loaded)
+    clock, detector = SystemClock(), build_detector(loaded)
     stack.callback(detector.close)
-    return [build_lane(loaded, lane_id, SystemClock(), detector, menu, spools[lane_id])[0] for lane_id in LANES]
+    live_menu = build_live_menu(loaded, clock)
+    stack.callback(live_menu.close)
+    return [build_lane(loaded, lane_id, clock, detector, live_menu, spools[lane_id])[0] for lane_id in LANES]
 
 
 def main() -> int:

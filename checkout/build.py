@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,10 +13,14 @@ from checkout.evidence.journal import JournalledPolicy, JournalSink
 from checkout.evidence.keeper import EvidenceKeeper
 from checkout.evidence.packet import Rules
 from checkout.lane import Lane
+from checkout.live_menu import Knowledge, LiveMenu
 from checkout.menu import Menu, load_menu
+from checkout.menu_store import MenuStore
 from checkout.pipeline import Pipeline
 from checkout.policy import Policy
 from checkout.presence import FrameSize
+from checkout.recognition import Recogniser
+from checkout.teaching import Teacher
 from checkout.zones import Zone, make_zones
 from core.clock import Clock
 from core.errors import ConfigError
@@ -24,12 +29,14 @@ from models.batching import share
 from models.card import ModelCard
 from models.detector import Detector
 from models.device import find_device
+from models.embedder import Embedder
 from models.ort_detector import OrtDetector
+from models.ort_embedder import OrtEmbedder
 from models.registry import Registry
 from models.settings import DetectorSettings
 from store.engine import open_store
 from store.spool import Spool
-from store.store import Store
+from store.sql_store import SqlStore
 from streams.factory import make_source
 from streams.source import Source, SourceSettings, content_key
 from tracker.tracker import MultiObjectTracker
@@ -50,6 +57,53 @@ def build_menu(config: LoadedConfig) -> Menu:
         ConfigError: the menu file is missing or wrong.
     """
     return load_menu(config.find(config.site.menu.file, "menu.file"))
+
+
+def build_menu_store(config: LoadedConfig, clock: Clock) -> MenuStore | None:
+    """Return where taught dishes are kept; None where the configuration says that none are."""
+    folder = config.site.menu.store
+    return None if folder is None else MenuStore(folder, clock)
+
+
+def build_embedder(config: LoadedConfig) -> Embedder:
+    """Load the model that tells taught dishes apart.
+
+    Raises:
+        ConfigError: the configuration names none.
+        ModelError: it is missing, or is not what its card says.
+    """
+    settings = config.site.models.embedder
+    if settings is None:
+        raise ConfigError(f"{config.name}: models.embedder is null, so dishes cannot be taught; name a card there")
+    card = find_model(settings.card, config.folder, registry=build_registry(config))
+    return OrtEmbedder(card, settings, find_device(settings.device))
+
+
+def build_live_menu(config: LoadedConfig, clock: Clock, base: Menu | None = None) -> LiveMenu:
+    """Return what follows the taught menu for the lanes of a process; nothing is read yet.
+
+    Raises:
+        ConfigError: the menu file is missing or wrong.
+    """
+
+    def today() -> datetime.date:
+        return datetime.datetime.fromtimestamp(clock.utc_s()).astimezone().date()
+
+    store = build_menu_store(config, clock)
+    return LiveMenu(store, base or build_menu(config), lambda: build_embedder(config), today)
+
+
+def build_teacher(config: LoadedConfig, clock: Clock) -> Teacher:
+    """Return what teaches dishes; models are loaded with the first photo.
+
+    Raises:
+        ConfigError: the configuration has no menu store, or the menu file is wrong.
+    """
+    store = build_menu_store(config, clock)
+    if store is None:
+        raise ConfigError(f"{config.name}: menu.store is null, so dishes cannot be taught; name a folder there")
+    finder = config.site.models.detector.model_copy(update={"items_only": True})
+    return Teacher(store, build_menu(config), lambda: build_embedder(config), lambda: build_detector(config, finder))
 
 
 def build_registry(config: LoadedConfig) -> Registry:
@@ -140,6 +194,7 @@ def build_pipeline(
     clock: Clock,
     detector: Detector,
     menu: Menu | None = None,
+    knowledge: Knowledge | None = None,
     journals: JournalSink | None = None,
 ) -> Pipeline:
     """Return the pipeline of a lane.
@@ -150,7 +205,8 @@ def build_pipeline(
         stream_key: see `stream_key_for`.
         clock: for stage times.
         detector: may be shared.
-        menu: read from the configuration when not given.
+        menu: read from the configuration when neither this nor `knowledge` is given.
+        knowledge: the menu with what is taught; see `LiveMenu`.
         journals: gets all that each bill was decided from.
 
     Raises:
@@ -158,7 +214,8 @@ def build_pipeline(
         ModelMismatch: the menu does not know the model's labels.
     """
     lane_id, lane = config.lane(lane_id)
-    known = menu or build_menu(config)
+    knowledge = knowledge or Knowledge(menu or build_menu(config))
+    known = knowledge.menu
     known.check_labels(detector.labels, detector.name)
     zones = build_zones(lane)
     lowest = max(lane.tracker.low_score, lane.detect.min_score)
@@ -169,9 +226,10 @@ def build_pipeline(
 
     def make_policy() -> Policy | JournalledPolicy:
         policy = Policy(lane_id, stream_key, lane.checkout, zones, known)
-        return policy if journals is None else JournalledPolicy(policy, journals)
+        return policy if journals is None else JournalledPolicy(policy, journals, known)
 
-    return Pipeline(lane_id, stream_key, detector, make_tracker, make_policy, clock, config.sha256)
+    recogniser = Recogniser(detector.labels, knowledge, lane.recognition)
+    return Pipeline(lane_id, stream_key, detector, make_tracker, make_policy, clock, config.sha256, recogniser)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,8 +240,9 @@ class Site:
     lanes: dict[str, Lane]
     menu: Menu
     detectors: tuple[Detector, ...]
-    store: Store
+    store: SqlStore
     spools: tuple[Spool, ...]
+    live_menu: LiveMenu
     keepers: tuple[EvidenceKeeper, ...] = ()
 
     def close(self) -> None:
@@ -195,9 +254,10 @@ class Site:
         self.store.close()
         for detector in self.detectors:
             detector.close()
+        self.live_menu.close()
 
 
-def build_site(config: LoadedConfig, clock: Clock, open_stores: Callable[[str, Clock], Store] = open_store) -> Site:
+def build_site(config: LoadedConfig, clock: Clock, open_stores: Callable[[str, Clock], SqlStore] = open_store) -> Site:
     """Build every lane of a configuration, not started. Everything that can be wrong is found here, before any thread.
 
     Raises:
@@ -208,7 +268,9 @@ def build_site(config: LoadedConfig, clock: Clock, open_stores: Callable[[str, C
     for lane_id, lane in config.site.lanes.items():
         if lane.source is None:
             raise ConfigError(f"{config.name}: lanes.{lane_id}: required key source is missing; give its url")
-    menu = build_menu(config)
+    live_menu = build_live_menu(config, clock)
+    knowledge = live_menu.load()
+    menu = knowledge.menu
     detectors = build_detectors(config)
     own = tuple({id(detector): detector for detector in detectors.values()}.values())
     for detector in own:
@@ -222,7 +284,7 @@ def build_site(config: LoadedConfig, clock: Clock, open_stores: Callable[[str, C
             settings = config.site.store
             spool = Spool(store, settings.spool / f"{lane_id}.jsonl", clock, settings.spool_events)
             spools.append(spool)
-            lanes[lane_id], keeper = build_lane(config, lane_id, clock, detectors[lane_id], menu, spool)
+            lanes[lane_id], keeper = build_lane(config, lane_id, clock, detectors[lane_id], live_menu, spool)
             keepers += [] if keeper is None else [keeper]
     except BaseException:
         for spool in spools:
@@ -230,12 +292,13 @@ def build_site(config: LoadedConfig, clock: Clock, open_stores: Callable[[str, C
         store.close()
         for detector in own:
             detector.close()
+        live_menu.close()
         raise
-    return Site(config, lanes, menu, own, store, tuple(spools), tuple(keepers))
+    return Site(config, lanes, menu, own, store, tuple(spools), live_menu, tuple(keepers))
 
 
 def build_lane(
-    config: LoadedConfig, lane_id: str, clock: Clock, detector: Detector, menu: Menu, spool: Spool
+    config: LoadedConfig, lane_id: str, clock: Clock, detector: Detector, live_menu: LiveMenu, spool: Spool
 ) -> tuple[Lane, EvidenceKeeper | None]:
     """Return one lane, not started, and who keeps its evidence, unless the configuration wants none.
 
@@ -250,10 +313,13 @@ def build_lane(
     keeper: EvidenceKeeper | None = None
     if config.site.record.evidence.days > 0:
         rules = Rules(lane_id, key, lane.checkout, build_zones(lane), detector.name, config.sha256)
-        keeper = EvidenceKeeper(config.site.record.evidence, rules, lambda: menu, clock)
-    pipeline = build_pipeline(config, lane_id, key, clock, detector, menu, keeper)
+        keeper = EvidenceKeeper(config.site.record.evidence, rules, lambda: live_menu.current.menu, clock)
+    knowledge = live_menu.load()
+    pipeline = build_pipeline(config, lane_id, key, clock, detector, knowledge=knowledge, journals=keeper)
     detect = lane.detect
-    running = Lane(source, pipeline, spool, menu, clock, lane.backoff, detect.fps, detect.buffer_frames)
+    running = Lane(
+        source, pipeline, spool, knowledge.menu, clock, lane.backoff, detect.fps, detect.buffer_frames, live_menu
+    )
     if keeper is not None:
         running.subscribe(keeper.take)
     return running, keeper

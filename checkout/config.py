@@ -11,13 +11,13 @@ from pydantic import Field, field_validator
 
 from checkout.evidence.settings import RecordSettings
 from checkout.mqtt_settings import MqttSettings
-from checkout.settings import CheckoutSettings
+from checkout.settings import CheckoutSettings, RecognitionSettings
 from checkout.web_settings import WebSettings
 from checkout.webhook_settings import WebhookSettings
 from checkout.zones import WHOLE_FRAME, ZoneSettings
 from core.errors import ConfigError
 from core.settings import Settings, load_settings
-from models.settings import DetectorSettings
+from models.settings import DetectorSettings, EmbedderSettings
 from streams.reconnect import BackoffSettings
 from streams.source import SourceSettings
 from tracker.settings import TrackerSettings
@@ -30,7 +30,7 @@ class SiteSettings(Settings):
 
     name: str = Field(default="site", min_length=1, max_length=100, description="What people call this place")
     timezone: str = Field(
-        default="UTC", description="Time zone in which the pages tell times, such as Europe/Berlin (IANA name)"
+        default="UTC", description="Time zone of the pages and the dashboards: an IANA name, such as Europe/Berlin"
     )
 
     @field_validator("timezone")
@@ -57,10 +57,27 @@ class StoreSettings(Settings):
     spool_events: int = Field(default=100_000, ge=100, description="How many events may wait per lane")
 
 
+class DashboardsSettings(Settings):
+    """The dashboards, a server of its own (`dashboards/dash.py up`), shown inside the pages."""
+
+    url: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^/?#\s]+$",
+        description="Where Superset answers, e.g. http://127.0.0.1:8088; no panel if unset",
+    )
+    secret_file: Path = Field(
+        default=Path(".dash/dash_guest_secret"), description="File with the secret that signs a viewer's pass"
+    )
+
+
 class ModelsSettings(Settings):
     """Which models run."""
 
     detector: DetectorSettings = Field(default=DetectorSettings(), description="The detector of all lanes")
+    embedder: EmbedderSettings | None = Field(
+        default=EmbedderSettings(),
+        description="What tells taught dishes apart; loaded when there are any. null: dishes cannot be taught",
+    )
     registry: Path = Field(
         default=Path("var/models"), description="Folder of imported models and promotions (`traylane models`)"
     )
@@ -82,6 +99,9 @@ class MenuFileSettings(Settings):
 
     file: Path = Field(
         default=Path("menu.yaml"), description="Menu file; looked for beside this file, then in the working folder"
+    )
+    store: Path | None = Field(
+        default=Path("var/menu"), description="Folder of what is taught (`traylane teach`); null: only the menu file"
     )
 
 
@@ -106,6 +126,9 @@ class LaneConfig(Settings):
         default={"tray": ZoneSettings(polygon=WHOLE_FRAME)}, description="By name; at least one has the role tray"
     )
     checkout: CheckoutSettings = Field(default=CheckoutSettings(), description="Thresholds of the bill")
+    recognition: RecognitionSettings = Field(
+        default=RecognitionSettings(), description="How taught dishes are told apart"
+    )
 
     @field_validator("zones")
     @classmethod
@@ -121,6 +144,7 @@ class SiteConfig(Settings):
     site: SiteSettings = Field(default=SiteSettings(), description="The place")
     store: StoreSettings = Field(default=StoreSettings(), description="Where events and bills go")
     web: WebSettings = Field(default=WebSettings(), description="Where the pages are served")
+    dashboards: DashboardsSettings = Field(default=DashboardsSettings(), description="The dashboards, if there are any")
     models: ModelsSettings = Field(default=ModelsSettings(), description="Which models run")
     menu: MenuFileSettings = Field(default=MenuFileSettings(), description="Which menu is served")
     replays: ReplaySettings = Field(default=ReplaySettings(), description="Replays that are asked for over the pages")

@@ -24,6 +24,10 @@ class Departures:
         self._by_exit: set[int] = set()
         self._rest_still_s: float | None = None
 
+    def change_menu(self, menu: Menu) -> None:
+        """Take another menu; it must have every dish of the bill."""
+        self._menu = menu
+
     def begin_anew(self) -> None:
         """Forget everything: the bill has closed."""
         self._departing.clear()

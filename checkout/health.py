@@ -13,7 +13,11 @@ from checkout.pipeline import LaneUpdate
 from core.records import Frame
 
 #: Upper bounds in seconds of the capture → decision histogram; one more bucket holds what is above.
-LATENCY_BUCKETS_S = (0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0)
+#: Fine where a lane works, so that a percentile read from the counts is a tenth off at most.
+LATENCY_BUCKETS_S = (
+    *(0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.07, 0.08, 0.09, 0.1, 0.12, 0.14, 0.16, 0.18, 0.2),
+    *(0.25, 0.3, 0.35, 0.4, 0.5, 0.75, 1.0, 1.5, 2.0, 5.0),
+)
 _RECENT = 600
 _FPS_WINDOW_S = 5.0
 
@@ -21,9 +25,9 @@ _FPS_WINDOW_S = 5.0
 class LaneState(enum.StrEnum):
     """What a lane is doing.
 
-    `CONNECTING` no frame yet; `RUNNING` frames are decided; `DEGRADED` frames come but are not decided, or events
-    wait for the store; `OFFLINE` the camera is away and tried again; `OFF` frames come and are left out on request;
-    `STOPPED` on request, or the recording is over; `FAILED` gave up.
+    `CONNECTING` no frame yet; `RUNNING` frames are decided; `DEGRADED` frames come but are not decided, events wait
+    for the store, or what was taught cannot be used; `OFFLINE` the camera is away and tried again; `OFF` frames come
+    and are left out on request; `STOPPED` on request, or the recording is over; `FAILED` gave up.
     """
 
     CONNECTING = "connecting"
@@ -69,6 +73,7 @@ class LaneHealth:
         spooled: events that wait for the store.
         refused: events that the full spool did not take.
         skipped_updates: pictures that slow subscribers did not get.
+        menu_revision: of the taught menu in force; 0: the menu file alone.
     """
 
     lane_id: str
@@ -94,6 +99,7 @@ class LaneHealth:
     spooled: int
     refused: int
     skipped_updates: int
+    menu_revision: int = 0
 
 
 def percentiles(seconds: Sequence[float]) -> Percentiles | None:

@@ -1,10 +1,11 @@
 """One lane as it runs: source -> reconnect -> buffer -> pipeline -> spool -> subscribers, with start, drain and stop.
 
-Three threads. *Capture* reads the source and fills the buffer; it never waits for the model of a live lane. *Work*
+Four threads. *Capture* reads the source and fills the buffer; it never waits for the model of a live lane. *Work*
 takes frames one by one through the pipeline and hands what was decided to the spool, which never fails because the
-store is away. *Tell* calls the subscribers, so that a slow one costs pictures (counted) and never the lane's time. A
-frame that the model cannot compute is dropped and counted; the lane says so and goes on. Nothing else in the house
-catches `Exception`.
+store is away. *Tell* calls the subscribers, so that a slow one costs pictures (counted) and never the lane's time.
+*Menu* looks about once a second whether dishes were taught, loads and checks what is new, and lays it ready; work takes
+it up between two frames. A frame that the model cannot compute is dropped and counted; the lane says so and goes on.
+Nothing else in the house catches `Exception`.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Protocol
 
 from checkout.correction import Correction, CorrectionRefused, Ticket, check_dish
 from checkout.health import LaneHealth, LaneState, Meter
+from checkout.live_menu import Knowledge, LiveMenu
 from checkout.menu import Menu
 from checkout.pipeline import LaneUpdate, Pipeline
 from checkout.presence import distance_in_boxes
@@ -37,6 +39,8 @@ _POLL_S = 0.25
 _FULL_WAIT_S = 0.2
 _TELL_CAPACITY = 8
 _MOVED_BOXES = 0.25
+#: How often the lane looks for a newly taught menu.
+_MENU_S = 1.0
 
 
 class Outlet(Protocol):
@@ -80,6 +84,7 @@ class Lane:
         backoff: how a lost camera is tried again.
         fps: decide at most so many frames per second of stream; None decides all.
         buffer_frames: how many frames may wait between capture and work.
+        live_menu: followed while the lane runs; None: the menu stays.
     """
 
     def __init__(
@@ -92,6 +97,7 @@ class Lane:
         backoff: BackoffSettings | None = None,
         fps: float | None = None,
         buffer_frames: int = 2,
+        live_menu: LiveMenu | None = None,
     ) -> None:
         self.lane_id, self.menu = pipeline.lane_id, menu
         self._source, self._pipeline, self._outlet, self._clock = source, pipeline, outlet, clock
@@ -101,7 +107,7 @@ class Lane:
         self._meter = Meter()
         self._stop, self._done = threading.Event(), threading.Event()
         self._stream: StreamState | None = None
-        self._failure, self._model_trouble = "", ""
+        self._failure, self._model_trouble, self._menu_trouble = "", "", ""
         self._latest: LaneUpdate | None = None
         self._stored_bill: Bill | None = None
         self._after_index, self._after_s = -1, None  # type: int, float | None
@@ -111,6 +117,8 @@ class Lane:
         self._rested_from: Frame | None = None
         self._teller = _Teller(self.lane_id)
         self._threads: list[threading.Thread] = []
+        self._live_menu = live_menu
+        self._ready: Knowledge | None = None
 
     @property
     def latest(self) -> LaneUpdate | None:
@@ -142,7 +150,10 @@ class Lane:
         if self._threads:
             raise ValueError(f"lane {self.lane_id} was started before; make a new one")
         self._take_up()
-        for name, work in (("capture", self._capture), ("work", self._work), ("tell", self._teller.run)):
+        works = [("capture", self._capture), ("work", self._work), ("tell", self._teller.run)]
+        if self._live_menu is not None:
+            works.append(("menu", self._follow_menu))
+        for name, work in works:
             thread = threading.Thread(target=self._guard, args=(name, work), name=f"{self.lane_id}-{name}", daemon=True)
             self._threads.append(thread)
         for thread in self._threads:
@@ -240,6 +251,7 @@ class Lane:
             spooled=spool.waiting_events,
             refused=spool.refused_events,
             skipped_updates=self._teller.skipped,
+            menu_revision=self.menu.revision,
         )
 
     # --- what the threads do -------------------------------------------------------------------------------------
@@ -272,6 +284,9 @@ class Lane:
             if name == "tell":
                 # Bills go on without those who watch.
                 self._teller.mute()
+            elif name == "menu":
+                # And with the menu that they have.
+                self._menu_trouble = f"the menu is not followed any more: {type(err).__name__}: {err}"
             else:
                 self._fail(f"{type(err).__name__}: {err}")
 
@@ -313,6 +328,7 @@ class Lane:
     def _work(self) -> None:
         while not (self._buffer.ended or self._stop.is_set()):
             item = self._buffer.get(_POLL_S)
+            self._take_menu()
             self._take_answers()
             if isinstance(item, Gap):
                 self._meter.gaps += 1
@@ -359,6 +375,26 @@ class Lane:
             self._meter.gaps += 1
             self._conclude(self._pipeline.gap(gap))
         return False
+
+    def _follow_menu(self) -> None:
+        """Lay ready what is newly taught, off the lane's hot path, until the lane ends."""
+        live = self._live_menu
+        if live is None:
+            return
+        while not (self._stop.is_set() or self._done.is_set()):
+            latest = live.latest()
+            self._menu_trouble = live.trouble
+            if latest.menu is not self.menu:
+                self._ready = latest
+            self._clock.wait(self._stop, _MENU_S)
+
+    def _take_menu(self) -> None:
+        """Take up the menu that lies ready; between two frames, so that each is decided by one."""
+        ready, self._ready = self._ready, None
+        if ready is not None and ready.menu is not self.menu:
+            self._pipeline.adopt(ready)
+            self.menu = ready.menu
+            _LOG.info("lane %s: menu revision %d is in force", self.lane_id, ready.revision)
 
     def _take_answers(self) -> None:
         while self._answers:
@@ -427,6 +463,8 @@ class Lane:
             return LaneState.DEGRADED, self._model_trouble
         if spool.waiting_events or spool.refused_events:
             return LaneState.DEGRADED, f"{spool.waiting_events} events wait for the store: {spool.reason}"
+        if self._menu_trouble or self._pipeline.trouble:
+            return LaneState.DEGRADED, self._menu_trouble or self._pipeline.trouble
         return LaneState.RUNNING, ""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pydantic import Field, field_validator, model_validator
@@ -64,17 +64,29 @@ class Menu:
 
     Attributes:
         ignored: labels that are known and no goods (phone, keys, wallet).
+        off_today: dishes that are known and not sold today; never on a bill.
+        revision: of the taught menu that it holds; 0 for the menu file alone.
     """
 
     currency: str
     dishes: Mapping[str, Dish]
     ignored: frozenset[str] = field(default_factory=frozenset)
+    off_today: frozenset[str] = field(default_factory=frozenset)
+    revision: int = 0
 
     def __getitem__(self, name: str) -> Dish:
         return self.dishes[name]
 
     def __contains__(self, name: object) -> bool:
         return name in self.dishes
+
+    def title(self, name: str) -> str:
+        """Return what people read for a dish; its name if it is not on the menu (any more)."""
+        return self.dishes[name].title if name in self.dishes else name
+
+    def keeping(self, dishes: Iterable[Dish]) -> Menu:
+        """Return this menu with some dishes as they are given: those of an open bill keep title and price."""
+        return replace(self, dishes={**self.dishes, **{dish.name: dish for dish in dishes}})
 
     def is_goods(self, label: str) -> bool:
         """Return whether an object of this label can be on a bill: a dish, or an item of unknown dish."""
@@ -87,14 +99,15 @@ class Menu:
             ModelMismatch: the menu neither prices nor ignores some of the labels, or knows none of them.
         """
         labels = [label for label in labels if label not in (HAND, ITEM)]
-        strange = sorted(label for label in labels if label not in self.dishes and label not in self.ignored)
+        known = self.dishes.keys() | self.ignored | self.off_today
+        strange = sorted(label for label in labels if label not in known)
         if strange:
             shown = ", ".join(strange[:8]) + (" …" if len(strange) > 8 else "")
             raise ModelMismatch(
                 f"model {model} reports {len(strange)} labels that the menu does not know: {shown}; "
                 "add each under `dishes` or under `ignore` of the menu file, or choose another model card"
             )
-        if labels and not any(label in self.dishes for label in labels):
+        if labels and not any(label in self.dishes or label in self.off_today for label in labels):
             raise ModelMismatch(f"model {model} knows no dish of the menu; choose another model card or menu")
 
 

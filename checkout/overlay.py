@@ -79,7 +79,7 @@ def draw(
         if track.state is TrackState.LOST and line is None:
             continue
         if line is not None:
-            colour, title, confidence = ON_BILL, menu[line.dish].title, line.confidence
+            colour, title, confidence = ON_BILL, menu.title(line.dish), line.confidence
         elif not menu.is_goods(track.label):
             colour, title, confidence = NO_GOODS, "", 0.0
         elif track.label in menu:
@@ -188,7 +188,7 @@ def _draw_bill(canvas: Image, bill: Bill, menu: Menu, pen: _Pen) -> None:
     row, pad = pen.text + pen.px(5), pen.px(8)
     room = max(int((height * 0.8 - 2 * pad) // row) - 2, 1)
     lines = bill.lines[-room:]
-    rows = [(menu[line.dish].title, f"{line.quantity * line.unit_price:.2f}") for line in lines]
+    rows = [(menu.title(line.dish), f"{line.quantity * line.unit_price:.2f}") for line in lines]
     total = f"{bill.total:.2f} {menu.currency}"
     widths = [_text_width(title, pen) + _text_width(price, pen) for title, price in rows]
     panel = min(max([*widths, _text_width("Total" + total, pen), pen.px(110)]) + 3 * pad, width)

@@ -1,4 +1,4 @@
-"""The sentence of the product: frame -> detector.detect -> tracker.update -> policy.decide -> LaneUpdate.
+"""The sentence of the product: frame -> detect -> track -> recognise -> decide -> LaneUpdate.
 
 A pipeline is deterministic: the same frames give the same updates. It lives in *epochs*. When a bill has closed and
 nothing lies in the zone, the next frame meets a new tracker and a new policy, and the update carries a `Checkpoint`:
@@ -18,8 +18,11 @@ from numpy.typing import NDArray
 from checkout.basket import event_id_for
 from checkout.correction import Correction
 from checkout.evidence.journal import JournalledPolicy
+from checkout.live_menu import Knowledge
+from checkout.menu import Menu
 from checkout.policy import Policy
 from checkout.presence import FrameSize
+from checkout.recognition import Recogniser
 from core.clock import Clock
 from core.records import Bill, Decision, Detections, Event, Frame, Gap, Tracks
 from models.detector import Detector
@@ -53,7 +56,8 @@ class LaneUpdate:
         events: what was decided, in order.
         bill: the open bill after it.
         closed: bills that it closed.
-        stage_s: seconds spent in detect, track and decide; empty for a gap or an answer.
+        stage_s: seconds spent in detect, track, recognise (where dishes are taught) and decide; empty for a gap or an
+            answer.
         items_in_zone: confirmed items in the tray zone after it, covered ones included.
         decided_s: monotonic seconds when it was decided.
         checkpoint: set when everything before it is settled for good.
@@ -82,6 +86,7 @@ class Pipeline:
         make_policy: returns a fresh policy.
         clock: for stage times.
         config_sha256: of the configuration, for the events.
+        recogniser: tells taught dishes; None where nothing can be taught.
     """
 
     def __init__(
@@ -93,10 +98,13 @@ class Pipeline:
         make_policy: Callable[[], Policy | JournalledPolicy],
         clock: Clock,
         config_sha256: str = "",
+        recogniser: Recogniser | None = None,
     ) -> None:
         self.lane_id, self.stream_key = lane_id, stream_key
         self._detector, self._make_tracker, self._make_policy = detector, make_tracker, make_policy
         self._clock, self._config_sha256 = clock, config_sha256
+        self._recogniser = recogniser
+        self._menu: Menu | None = None
         self._policy = make_policy()
         self._tracker: Tracker | None = None
         self._size: FrameSize = (0, 0)
@@ -109,6 +117,23 @@ class Pipeline:
     def detector(self) -> Detector:
         """The detector, for its name and labels."""
         return self._detector
+
+    @property
+    def trouble(self) -> str:
+        """Why taught dishes are not recognised; "" while they are."""
+        return "" if self._recogniser is None else self._recogniser.trouble
+
+    def adopt(self, knowledge: Knowledge) -> None:
+        """Go on with another menu and gallery from the next frame on; an open bill's lines keep their prices.
+
+        Raises:
+            ValueError: the pipeline was made without a recogniser.
+        """
+        if self._recogniser is None:
+            raise ValueError(f"lane {self.lane_id} has no recogniser: it cannot take a taught menu")
+        self._recogniser.change(knowledge)
+        self._menu = knowledge.menu
+        self._policy.change_menu(knowledge.menu)
 
     def resume(self, checkpoint: Checkpoint) -> None:
         """Go on after `checkpoint`, before the first step; the caller brings the frames that follow it."""
@@ -131,7 +156,12 @@ class Pipeline:
         detections = self._detector.detect([frame])[0]
         detected_s = self._clock.monotonic_s()
         self._tracks = self._track(frame, detections)
-        tracked_s = self._clock.monotonic_s()
+        tracked_s = recognised_s = self._clock.monotonic_s()
+        stage_s = {"detect": detected_s - began_s, "track": tracked_s - detected_s}
+        if self._recogniser is not None and not self._recogniser.idle:
+            self._tracks = self._recogniser.recognise(frame, self._tracks)
+            recognised_s = self._clock.monotonic_s()
+            stage_s["recognise"] = recognised_s - tracked_s
         self._stream_s = frame.stream_s
         decisions = self._policy.decide(self._tracks, frame.stream_s, self._size)
         events, bill, closed = self._conclude(decisions)
@@ -144,7 +174,7 @@ class Pipeline:
             events=events,
             bill=bill,
             closed=closed,
-            stage_s={"detect": detected_s - began_s, "track": tracked_s - detected_s, "decide": decided_s - tracked_s},
+            stage_s={**stage_s, "decide": decided_s - recognised_s},
             items_in_zone=items_in_zone,
             decided_s=decided_s,
             checkpoint=self._begin_epoch(frame) if closed and self._policy.quiet else None,
@@ -171,6 +201,8 @@ class Pipeline:
         if self._tracker is None or size != self._size:
             if self._tracker is not None:
                 self._policy.resize(self._size, size)
+                if self._recogniser is not None:
+                    self._recogniser.forget()
             self._tracker, self._size, self._id_base = self._make_tracker(size), size, self._highest_id
             if not self._at_start:
                 self._tracker.join()
@@ -213,5 +245,9 @@ class Pipeline:
 
     def _begin_epoch(self, frame: Frame) -> Checkpoint:
         self._tracker, self._policy = None, self._make_policy()
+        if self._menu is not None:
+            self._policy.change_menu(self._menu)
+        if self._recogniser is not None:
+            self._recogniser.forget()
         self._id_base = self._highest_id
         return Checkpoint(self.lane_id, self.stream_key, frame.stream_s, frame.index, self._highest_id)

@@ -43,7 +43,7 @@ from checkout.correction import Correction, CorrectionRefused, correct, entry_fo
 from checkout.departure import Departures
 from checkout.identity import BilledObjects, absent_line_near, distinct, moved_line
 from checkout.lines import is_unknown, question, second_thought, why_commit
-from checkout.menu import Menu
+from checkout.menu import Dish, Menu
 from checkout.presence import FrameSize, Item, Presence
 from checkout.returning import is_stranger, may_be_in_a_hand, may_be_on_its_way_back
 from checkout.settings import CheckoutSettings
@@ -65,7 +65,8 @@ class Policy:
     def __init__(
         self, lane_id: str, stream_key: str, settings: CheckoutSettings, zones: Sequence[Zone], menu: Menu
     ) -> None:
-        self._lane_id, self._stream_key, self._settings, self._menu = lane_id, stream_key, settings, menu
+        self._lane_id, self._stream_key, self._settings = lane_id, stream_key, settings
+        self._menu = self._newest_menu = menu
         self._zone = next(zone.name for zone in zones_with_role(zones, "tray"))
         remember_s = max(settings.return_s, settings.stay_s, settings.clear_s) + settings.recover_s
         self._presence = Presence(zones, settings.enter_s, settings.leave_s, settings.still_window_s, remember_s)
@@ -107,6 +108,18 @@ class Policy:
         """Go on with a bill that an earlier process left open; its lines look for their objects first."""
         self._basket = Basket(self._lane_id, self._zone, bill)
         self._restored_at, self._interrupted = bill, True
+        self.change_menu(self._newest_menu)
+
+    def change_menu(self, menu: Menu) -> None:
+        """Go on with another menu. What is on the open bill already keeps its title and price until that closes."""
+        self._newest_menu = menu
+        kept: list[Dish] = []
+        for entry in self._basket.entries if self._basket is not None else ():
+            line = entry.line
+            was = self._menu.dishes.get(line.dish) or Dish(line.dish, menu.title(line.dish), line.unit_price)
+            kept.append(replace(was, price=line.unit_price))
+        self._menu = menu.keeping(kept) if kept else menu
+        self._departures.change_menu(self._menu)
 
     def gap(self, gap: Gap) -> list[Decision]:
         """Take note of a break in the stream: nothing was seen, so nothing is concluded from it."""
@@ -321,7 +334,8 @@ class Policy:
         if self._basket is None:
             bill_id = bill_id_for(self._lane_id, self._stream_key, at.stream_s)
             self._basket = Basket.begin(self._lane_id, self._zone, bill_id, at)
-            decisions.append(self._basket.note(DecisionKind.BILL_OPEN, at, "first item in the zone"))
+            detail = {"menu_revision": self._menu.revision} if self._menu.revision else None
+            decisions.append(self._basket.note(DecisionKind.BILL_OPEN, at, "first item in the zone", detail=detail))
         return self._basket
 
     def _revise(self, at: Moment, now_s: float) -> list[Decision]:
@@ -429,6 +443,7 @@ class Policy:
             self._billed.take(basket.bill, self._items)
         self._basket, self._clear_since, self._offset_s = None, None, 0.0
         self._departures.begin_anew()
+        self.change_menu(self._newest_menu)
         return [decision]
 
     # --- 8: interruptions ----------------------------------------------------------------------------------------

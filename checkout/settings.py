@@ -59,3 +59,41 @@ class CheckoutSettings(Settings):
                 f"ask_confidence {self.ask_confidence} is above commit_confidence {self.commit_confidence}; lower it"
             )
         return self
+
+
+class RecognitionSettings(Settings):
+    """How the looks of taught dishes are weighed beside the detector's classes."""
+
+    crops_per_frame: int = Field(default=4, ge=1, le=64, description="Most crops that are looked at in one frame")
+    first_looks: int = Field(default=3, ge=1, le=100, description="So many looks are taken at a new object soon")
+    look_s: float = Field(default=0.2, gt=0, le=60, description="Time between these looks at one object")
+    later_look_s: float = Field(default=0.6, gt=0, le=60, description="Time between the looks that follow")
+    kept_looks: int = Field(default=12, ge=1, le=100, description="Looks kept of an object, to judge it by a new menu")
+    most_views: float = Field(default=9.0, ge=1, le=100, description="More independent views than this add nothing")
+    view_s: float = Field(
+        default=0.5, gt=0, le=60, description="Views of an object at rest count as independent after this time"
+    )
+    view_shift: float = Field(default=0.5, gt=0, le=10, description="And after a movement of so many sizes")
+    least_visible: float = Field(default=0.5, ge=0, le=1, description="An object that is hidden more is not looked at")
+    least_side_px: float = Field(default=12.0, ge=1, le=1000, description="Nor one that is smaller, pixels")
+    foreign_floor: float = Field(
+        default=0.05,
+        gt=0,
+        le=1,
+        description="For a dish that the detector never learnt: its word for another one leaves at least this much",
+    )
+    gallery_floor: float = Field(
+        default=0.02,
+        gt=0,
+        le=1,
+        description="A gallery that does not recognise a dish leaves this much for a detector that does",
+    )
+    unknown_floor: float = Field(
+        default=0.005, gt=0, le=1, description="What a detector that is sure leaves for something unknown at least"
+    )
+    temperature: float = Field(
+        default=1.0,
+        gt=0,
+        le=10,
+        description="Of the combined posterior; above 1 it is less sure (bench/taught_menu.py)",
+    )

@@ -9,6 +9,7 @@ conflict in `messages.mo` is settled by running this.
 
 from __future__ import annotations
 
+import datetime
 import io
 import sys
 from pathlib import Path
@@ -20,6 +21,7 @@ from babel.messages.pofile import read_po, write_po
 
 APP = Path(__file__).resolve().parent.parent / "app"
 PO = APP / "translations" / "de" / "LC_MESSAGES" / "messages.po"
+MADE = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 KEYWORDS = {"_": None, "gettext": None, "lazy_gettext": None, "ngettext": (1, 2), "lazy_ngettext": (1, 2)}
 
 
@@ -64,6 +66,8 @@ def po_bytes(catalog: Catalog) -> bytes:
 
 def mo_bytes(catalog: Catalog) -> bytes:
     """Return a catalogue compiled."""
+    # Babel would write today into the head: the same catalogue must be the same bytes.
+    catalog.creation_date = catalog.revision_date = MADE
     out = io.BytesIO()
     write_mo(out, catalog)
     return out.getvalue()

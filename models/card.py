@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import ConfigDict, Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from core.errors import ModelMismatch, ModelNotFound
 from core.files import sha256_of
@@ -24,6 +24,10 @@ SHIPPED = Path(__file__).resolve().parent / "cards"
 Decoder = Literal["yolox", "yolov8", "detr", "torchvision", "retinanet", "fcos", "ssd", "fasterrcnn"]
 #: Decoders that start from anchors.
 ANCHORED = ("retinanet", "fcos", "ssd", "fasterrcnn")
+#: What a model does.
+Task = Literal["detect", "embed"]
+#: Fields of a card that only a detector has.
+_DETECTORS_ONLY = ("decoder", "classes", "class_map", "anchors", "second_stage", "nms", "outputs", "activation")
 Triple = tuple[float, float, float]
 #: What weights and activations are computed in.
 Precision = Literal["fp32", "int8"]
@@ -118,11 +122,18 @@ class ModelCard(Settings):
     variants: dict[Literal["int8"], Variant] = Field(
         default_factory=dict, description="The same net in other precisions, chosen by models.detector.precision"
     )
-    task: Literal["detect"] = Field(default="detect", description="What the model does")
-    decoder: Decoder = Field(description="How the outputs are read: yolox, yolov8, detr, torchvision, or raw heads")
+    task: Task = Field(
+        default="detect", description="What the model does: detect finds things in frames, embed tells dishes apart"
+    )
+    decoder: Decoder | None = Field(
+        default=None, description="How a detector's outputs are read: yolox, yolov8, detr, torchvision, or raw heads"
+    )
+    dimensions: int | None = Field(default=None, ge=2, le=4096, description="Length of an embedder's vectors")
     input: InputSpec = Field(description="What the model eats")
     outputs: OutputNames = Field(default=OutputNames(), description="Names of the outputs, where needed")
-    classes: tuple[str, ...] = Field(min_length=1, description="The model's classes, in the order of its outputs")
+    classes: tuple[str, ...] = Field(
+        default=(), description="A detector's classes, in the order of its outputs; an embedder has none"
+    )
     class_map: dict[str, str | None] | None = Field(
         default=None,
         description="Model class -> dish, @hand or @item; null or missing = ignored. Unset: every class is a label",
@@ -150,7 +161,9 @@ class ModelCard(Settings):
 
     @field_validator("classes")
     @classmethod
-    def _classes_differ(cls, classes: tuple[str, ...]) -> tuple[str, ...]:
+    def _classes_differ(cls, classes: tuple[str, ...], card: ValidationInfo) -> tuple[str, ...]:
+        if not classes and card.data.get("task") == "detect":
+            raise ValueError("a detector needs classes, at least one")
         twice = sorted({name for name in classes if classes.count(name) > 1})
         if twice:
             raise ValueError(f"class names must differ, {', '.join(twice)} is there twice")
@@ -162,6 +175,23 @@ class ModelCard(Settings):
         if min(strides) < 1:
             raise ValueError(f"strides must be 1 or more, got {list(strides)}")
         return strides
+
+    @model_validator(mode="after")
+    def _has_what_its_task_needs(self) -> Self:
+        if self.task == "detect":
+            if self.decoder is None:
+                raise ValueError("a detector needs a decoder (or is it an embedder? then say task: embed)")
+            if self.dimensions is not None:
+                raise ValueError("dimensions are an embedder's; a detector has none")
+            return self
+        if self.dimensions is None:
+            raise ValueError("an embedder needs dimensions, the length of its vectors")
+        foreign = [name for name in _DETECTORS_ONLY if getattr(self, name) != type(self).model_fields[name].default]
+        if foreign:
+            raise ValueError(f"an embedder has no {', '.join(foreign)}")
+        if self.input.layout != "nchw":
+            raise ValueError(f"an embedder's input must be laid out as nchw, got {self.input.layout}")
+        return self
 
     @model_validator(mode="after")
     def _strides_fit(self) -> Self:
@@ -250,8 +280,20 @@ class ModelCard(Settings):
             )
         return self.model_copy(update={"input": self.input.model_copy(update={"width": width, "height": height})})
 
+    def check_task(self, task: Task) -> None:
+        """Raise ModelMismatch when the model does something else."""
+        if self.task != task:
+            does = {"detect": "finds things in frames (task detect)", "embed": "tells taught dishes apart (task embed)"}
+            key = "models.detector.card" if task == "detect" else "models.embedder.card"
+            raise ModelMismatch(
+                f"{self.full_name}: is a model that {does[self.task]}, one that {does[task]} is needed here; "
+                f"name another in {key}"
+            )
+
     def check_class_map(self, where: str) -> None:
-        """Raise ModelMismatch when the class map names unknown classes, or ignores every class."""
+        """Raise ModelMismatch when the class map names unknown classes, or ignores every class; embedders have none."""
+        if self.task == "embed":
+            return
         unknown = sorted(set(self.class_map or ()) - set(self.classes))
         if unknown:
             known = ", ".join(self.classes[:8]) + (", …" if len(self.classes) > 8 else "")

@@ -52,6 +52,7 @@ class OrtDetector:
     ) -> None:
         # OpenCV's own threads would compete with other lanes for a resize of a quarter of a millisecond.
         cv2.setNumThreads(1)
+        card.check_task("detect")
         card.check_class_map(card.full_name)
         card = card.sized(settings.size)
         self._card, self._settings = card, settings

@@ -216,6 +216,7 @@ class Registry:
         check_channel(channel)
         with self.promotions.locked():
             card = self.load(ref)
+            card.check_task("detect")  # a channel holds what lanes detect with
             wanted = Held(model=card.ref, weights_sha256=card.sha256)
             held = self.promotions.holder(channel)
             if held == wanted:

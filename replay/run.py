@@ -12,7 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from checkout.build import build_detector, build_menu, build_pipeline, build_zones, default_config, stream_key_for
+from checkout.build import (
+    build_detector,
+    build_live_menu,
+    build_pipeline,
+    build_zones,
+    default_config,
+    stream_key_for,
+)
 from checkout.config import LaneConfig, LoadedConfig, load_config
 from checkout.menu import Menu
 from checkout.overlay import draw
@@ -83,11 +90,13 @@ def replay(job: Job, clock: Clock | None = None) -> dict[str, Any]:
         raise SourceUnusable(
             f"{source.shown_url}: a camera never ends; replay takes recordings, `traylane run` cameras"
         )
-    menu = build_menu(config)
+    live_menu = build_live_menu(config, clock)
+    knowledge = live_menu.load()
+    menu = knowledge.menu
     detector = build_detector(config, lane_id=lane_id)
     try:
         key = stream_key_for(source, settings, clock)
-        pipeline = build_pipeline(config, lane_id, key, clock, detector, menu)
+        pipeline = build_pipeline(config, lane_id, key, clock, detector, knowledge=knowledge)
         with whole_folder(job.out) as part:
             sketch = Sketch(build_zones(lane), menu)
             stills = Stills(truth.bills or ())
@@ -107,6 +116,7 @@ def replay(job: Job, clock: Clock | None = None) -> dict[str, Any]:
             (part / "report.html").write_text(page, encoding="utf-8")
     finally:
         detector.close()
+        live_menu.close()
     return result
 
 

@@ -142,7 +142,7 @@ class BillSearch:
 
 
 def _has_event(kind: str) -> ColumnElement[bool]:
-    return exists().where(events.c.bill_id == bills.c.bill_id, events.c.kind == kind)
+    return exists().where(events.c.bill_id == bills.c.bill_id, events.c.kind == kind).correlate(bills)
 
 
 def _conditions(wanted: BillFilter) -> list[ColumnElement[bool]]:
@@ -156,7 +156,8 @@ def _conditions(wanted: BillFilter) -> list[ColumnElement[bool]]:
     if wanted.to_s is not None:
         found.append(bills.c.opened_at_s < wanted.to_s)
     if wanted.dish is not None:
-        found.append(exists().where(bill_lines.c.bill_id == bills.c.bill_id, bill_lines.c.dish == wanted.dish))
+        has_dish = exists().where(bill_lines.c.bill_id == bills.c.bill_id, bill_lines.c.dish == wanted.dish)
+        found.append(has_dish.correlate(bills))  # the query around it may be over the lines, too
     if wanted.min_cents is not None:
         found.append(bills.c.total_cents >= wanted.min_cents)
     if wanted.max_cents is not None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 #: The last step in `migrations/versions`, as a test checks.
-HEAD = "0003"
+HEAD = "0004"
 # Not Alembic's default name: a PostgreSQL database may be shared with another program that uses Alembic.
 VERSION_TABLE = "traylane_schema_version"
 _MIGRATIONS = Path(__file__).parent / "migrations"

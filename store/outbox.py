@@ -74,6 +74,8 @@ class Outbox:
 
     def __init__(self, store: SqlStore, clock: Clock) -> None:
         self._store, self._clock = store, clock
+        # consumer -> (how far the journal was looked through, lanes found): it is long, and looked at each second.
+        self._seen: dict[str, tuple[int, frozenset[str]]] = {}
 
     def register(self, consumer: str, from_start: bool = False) -> None:
         """Make a consumer known; a new one begins with the next event, or with the first one ever stored."""
@@ -93,8 +95,7 @@ class Outbox:
             base = known.pop(_BASE, None)
             if base is None:
                 return list(known.values())
-            begun = select(events.c.lane_id).where(events.c.seq > base.done_seq).distinct()
-            for lane_id in connection.execute(begun).scalars():
+            for lane_id in self._lanes_since(connection, base):
                 known.setdefault(lane_id, Cursor(consumer, lane_id, base.done_seq))
         return [known[lane_id] for lane_id in sorted(known)]
 
@@ -256,6 +257,16 @@ class Outbox:
                     .where(outbox.c.published_at_s.is_(None), settled)
                     .values(published_at_s=self._clock.utc_s())
                 )
+
+    def _lanes_since(self, connection: Connection, base: Cursor) -> frozenset[str]:
+        """Return the lanes with events after a consumer's beginning."""
+        looked, lanes = self._seen.get(base.consumer, (base.done_seq, frozenset()))
+        newest = connection.execute(select(func.coalesce(func.max(events.c.seq), 0))).scalar_one()
+        if newest > looked:
+            fresh = select(events.c.lane_id).where(events.c.seq > looked, events.c.seq <= newest).distinct()
+            lanes = lanes | frozenset(connection.execute(fresh).scalars())
+            self._seen[base.consumer] = int(newest), lanes
+        return lanes
 
     def _row(self, connection: Connection, consumer: str, lane_id: str) -> RowMapping | None:
         mine = (outbox_cursors.c.consumer == consumer) & (outbox_cursors.c.lane_id == lane_id)

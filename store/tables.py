@@ -51,6 +51,7 @@ events = Table(
     UniqueConstraint("event_id"),
     Index("ix_events_lane_id_seq", "lane_id", "seq"),
     Index("ix_events_bill_id_seq", "bill_id", "seq"),
+    Index("ix_events_kind_decided_at_s", "kind", "decided_at_s"),
     sqlite_autoincrement=True,
 )
 
@@ -116,4 +117,101 @@ outbox = Table(
     ),
     Column("published_at_s", Double),
     Index("ix_outbox_published_at_s", "published_at_s"),
+)
+
+# --- what the dashboards' views join and sum up: see docs/dashboards.md ---------------------------------------------
+
+sites = Table(
+    "sites",
+    metadata,
+    Column("site", Text, primary_key=True),
+    Column("currency", Text, nullable=False),
+    Column("timezone", Text, nullable=False),
+    Column("updated_at_s", Double, nullable=False),
+)
+
+#: Local time minus UTC of a site in each span of time, so that summer's hours stay summer's.
+site_offsets = Table(
+    "site_offsets",
+    metadata,
+    Column("site", Text, ForeignKey("sites.site", name="fk_site_offsets_site"), primary_key=True),
+    Column("from_s", BigInteger, primary_key=True, autoincrement=False),
+    Column("until_s", BigInteger, nullable=False),
+    Column("offset_s", Integer, nullable=False),
+)
+
+lanes = Table(
+    "lanes",
+    metadata,
+    Column("lane_id", Text, primary_key=True),
+    Column("site", Text, ForeignKey("sites.site", name="fk_lanes_site"), nullable=False),
+    Column("source", Text, nullable=False),
+    Column("live", SmallInteger, nullable=False),
+    Column("updated_at_s", Double, nullable=False),
+)
+
+#: The menu as it was served last; dishes that left the menu stay, for the bills that have them.
+dishes = Table(
+    "dishes",
+    metadata,
+    Column("dish", Text, primary_key=True),
+    Column("title", Text, nullable=False),
+    Column("category", Text, nullable=False),
+    Column("price_cents", BigInteger, nullable=False),
+    Column("plu", Text, nullable=False),
+    Column("on_menu", SmallInteger, nullable=False),
+    Column("updated_at_s", Double, nullable=False),
+)
+
+#: One row per lane, minute and run of the program: a minute that is written again replaces itself, two runs add up.
+lane_minutes = Table(
+    "lane_minutes",
+    metadata,
+    Column("lane_id", Text, primary_key=True),
+    Column("minute_s", BigInteger, primary_key=True, autoincrement=False),
+    Column("run_ms", BigInteger, primary_key=True, autoincrement=False),
+    Column("watched_s", Double, nullable=False),
+    Column("up_s", Double, nullable=False),
+    Column("frames", BigInteger, nullable=False),
+    Column("latency_sum_s", Double, nullable=False),
+    Column("reconnects", Integer, nullable=False),
+    Column("asks", Integer, nullable=False),
+    Column("bills", Integer, nullable=False),
+    Column("spool_depth", BigInteger, nullable=False),
+    Index("ix_lane_minutes_minute_s", "minute_s"),
+)
+
+lane_minute_drops = Table(
+    "lane_minute_drops",
+    metadata,
+    Column("lane_id", Text, primary_key=True),
+    Column("minute_s", BigInteger, primary_key=True, autoincrement=False),
+    Column("run_ms", BigInteger, primary_key=True, autoincrement=False),
+    Column("reason", Text, primary_key=True),
+    Column("frames", BigInteger, nullable=False),
+    Index("ix_lane_minute_drops_minute_s", "minute_s"),
+)
+
+#: Counts per bucket of capture -> decision; `to_ms` is the bucket's upper bound, `OPEN_MS` that of the last one.
+lane_minute_latency = Table(
+    "lane_minute_latency",
+    metadata,
+    Column("lane_id", Text, primary_key=True),
+    Column("minute_s", BigInteger, primary_key=True, autoincrement=False),
+    Column("run_ms", BigInteger, primary_key=True, autoincrement=False),
+    Column("to_ms", Integer, primary_key=True, autoincrement=False),
+    Column("frames", BigInteger, nullable=False),
+    Index("ix_lane_minute_latency_minute_s", "minute_s"),
+)
+
+#: What a whole site has once; null is unknown.
+site_minutes = Table(
+    "site_minutes",
+    metadata,
+    Column("site", Text, primary_key=True),
+    Column("minute_s", BigInteger, primary_key=True, autoincrement=False),
+    Column("run_ms", BigInteger, primary_key=True, autoincrement=False),
+    Column("outbox_depth", BigInteger),
+    Column("storage_free_bytes", BigInteger),
+    Index("ix_site_minutes_minute_s", "minute_s"),
 )

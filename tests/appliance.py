@@ -67,7 +67,7 @@ def appliance(folder: Path, config: dict[str, Any]) -> Iterator[Running]:
         **config,
         "store": {"url": f"sqlite:///{folder}/t.db", "spool": str(folder / "spool")},
         "record": {"evidence": {"folder": str(folder / "evidence")}},
-        "web": {"port": port},
+        "web": {**config.get("web", {}), "port": port},
     }
     path = folder / "site.yaml"
     path.write_text(yaml.safe_dump(config))

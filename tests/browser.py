@@ -21,8 +21,17 @@ FLAGS = [
 
 
 @contextmanager
-def browser_page(dark: bool = False, width: int = 1400, height: int = 860) -> Iterator[Page]:
-    """Open a page in a fresh headless browser; what it logs as an error fails the caller at the end."""
+def browser_page(
+    dark: bool = False, width: int = 1400, height: int = 860, refusals: tuple[int, ...] = ()
+) -> Iterator[Page]:
+    """Open a page in a fresh headless browser; what it logs as an error fails the caller at the end.
+
+    Args:
+        dark: the colours that the system asks for.
+        width: of the window.
+        height: of the window.
+        refusals: HTTP statuses that the caller provokes on purpose.
+    """
     errors: list[str] = []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
@@ -34,4 +43,6 @@ def browser_page(dark: bool = False, width: int = 1400, height: int = 860) -> It
             yield page
         finally:
             browser.close()
-    assert not errors, errors
+    expected = tuple(f"Failed to load resource: the server responded with a status of {status}" for status in refusals)
+    unexpected = [error for error in errors if not error.startswith(expected)]
+    assert not unexpected, unexpected

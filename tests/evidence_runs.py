@@ -37,7 +37,7 @@ def run_lane(tmp_path, look=a_tray, seconds=8.0, settings=None, answer=None):
         "key",
         FixedDetector(LABELS, look),
         lambda size: MultiObjectTracker(TrackerSettings(), LABELS, size),
-        lambda: JournalledPolicy(Policy("lane1", "key", checkout, ZONES, MENU), keeper),
+        lambda: JournalledPolicy(Policy("lane1", "key", checkout, ZONES, MENU), keeper, MENU),
         clock,
     )
     events, bills = [], []

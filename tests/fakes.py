@@ -254,3 +254,43 @@ def truth_frames(truths: Iterable[FrameTruth], lane_id: str = "lane1") -> Iterat
     """Return black frames for a synthetic lane's truths."""
     for truth in truths:
         yield frame(truth.index, truth.t_s, lane_id, 0.0)
+
+
+class ColourEmbedder:
+    """An embedder that tells dishes by their colours alone: a smoothed histogram of the middle of a crop.
+
+    Args:
+        name: of the model; galleries belong to one.
+        broken: whether it fails.
+    """
+
+    dimensions = 4 * 4 * 4
+
+    def __init__(self, name: str = "colours@1", broken: bool = False) -> None:
+        self.name, self.broken, self.calls = name, broken, 0
+
+    def embed(self, crops: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+        self.calls += 1
+        if self.broken:
+            raise InferenceError(f"{self.name}: broken")
+        return np.array([self._vector(crop) for crop in crops], np.float32).reshape(-1, self.dimensions)
+
+    def close(self) -> None:
+        """Nothing to let go."""
+
+    def _vector(self, crop: NDArray[np.uint8]) -> NDArray[np.float64]:
+        crop = crop[:: max(crop.shape[0] // 24, 1), :: max(crop.shape[1] // 24, 1)]
+        height, width = crop.shape[:2]
+        y, x = np.mgrid[0:height, 0:width]
+        near = np.exp(-3 * (((y + 0.5) / height - 0.5) ** 2 + ((x + 0.5) / width - 0.5) ** 2) / 0.25)
+        share = crop.reshape(-1, 3).astype(np.float64) / 256.0 * 4.0 - 0.5
+        low = np.floor(share).astype(int)
+        part = share - low
+        counts = np.zeros((4, 4, 4))
+        for corner in range(8):
+            step = np.array([corner >> 2 & 1, corner >> 1 & 1, corner & 1])
+            weight = np.where(step == 1, part, 1.0 - part).prod(axis=1) * near.ravel()
+            at = np.clip(low + step, 0, 3)
+            np.add.at(counts, (at[:, 0], at[:, 1], at[:, 2]), weight)
+        vector = np.sqrt(counts.ravel() / counts.sum())
+        return vector / np.linalg.norm(vector)

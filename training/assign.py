@@ -38,12 +38,17 @@ class Truth:
         classes: (B, M) int64; UNKNOWN_CLASS and NO_CLASS as said there.
         wanted: (B, M) bool: objects to find.
         ignored: (B, M) bool: hardly visible objects. Padding is neither.
+        weights: (B, M) 0..1: how far an object is believed to be there: what a wanted one teaches, and how far an
+            ignored one excuses from being background; None for 1 everywhere.
+        posteriors: (B, M, C) probabilities in place of the classes of wanted objects; None for certain classes.
     """
 
     boxes: Tensor
     classes: Tensor
     wanted: Tensor
     ignored: Tensor
+    weights: Tensor | None = None
+    posteriors: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -54,7 +59,7 @@ class Assignment:
         positive: (B, A) bool.
         owner: (B, A) int64, index of the object for positives, 0 elsewhere.
         quality: (B, A) target of objectness, 0..1; 0 for negatives.
-        counted: (B, A) bool: cells that take part in the objectness loss.
+        counted: (B, A) 0..1: how far a cell takes part in the objectness loss.
     """
 
     positive: Tensor
@@ -86,7 +91,7 @@ def assign(truth: Truth, boxes: Tensor, logits: Tensor, centres: Tensor, strides
     batch, cells = boxes.shape[:2]
     if truth.boxes.shape[1] == 0:
         none = torch.zeros(batch, cells, dtype=torch.bool)
-        return Assignment(none, none.long(), none.float(), ~none)
+        return Assignment(none, none.long(), none.float(), (~none).float())
     inside = _inside(truth.boxes, centres, torch.zeros_like(strides))  # (B, M, A)
     # A sliver at the picture's edge may hold no cell centre at all: half a stride of slack keeps it learnable.
     near = _inside(truth.boxes, centres, strides * 0.5)
@@ -110,8 +115,11 @@ def assign(truth: Truth, boxes: Tensor, logits: Tensor, centres: Tensor, strides
     aligned = aligned * chosen
     scale = (overlaps * chosen).amax(dim=2, keepdim=True) / aligned.amax(dim=2, keepdim=True).clamp(min=1e-12)
     quality = (aligned * scale).amax(dim=1)  # (B, A)
-    shrouded = (inside & truth.ignored[:, :, None]).any(dim=1)
-    return Assignment(positive, owner * positive, quality.clamp(0, 1) * positive, positive | ~shrouded)
+    excused = (inside & truth.ignored[:, :, None]).float()  # (B, M, A)
+    if truth.weights is not None:
+        excused = excused * truth.weights[:, :, None]
+    counted = torch.where(positive, 1.0, 1.0 - excused.amax(dim=1))
+    return Assignment(positive, owner * positive, quality.clamp(0, 1) * positive, counted)
 
 
 def _inside(boxes: Tensor, centres: Tensor, slack: Tensor) -> Tensor:

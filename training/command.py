@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import ConfigError
-from training import edge_command, finetune_command
+from training import edge_command, embed_command, finetune_command
 
 #: Flags that only the recipe for the synthetic lane has, and their defaults.
 _LANE_ONLY = {
@@ -35,6 +35,7 @@ def add(subparsers: Any) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the run")
     parser.add_argument("--resume", action="store_true", help="go on from DIR/last.pt")
     edge_command.add_arguments(parser)
+    embed_command.add_arguments(parser)
     parser.add_argument(
         "--export", type=Path, metavar="CARD", help="write CARD.yaml and .onnx from DIR/best.pt; then stop"
     )
@@ -60,10 +61,14 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         ConfigError: flags of the other recipe.
     """
+    if args.embedder:
+        return embed_command.run(args, _show_shard, _show_embedder)
+    if args.hold_out:
+        raise ConfigError("--hold-out: for --embedder only")
     if args.edge:
         return edge_command.run(args, _show_roll, _show_round)
     if args.photos:
-        raise ConfigError("--photos: for --edge only; fine-tune on labelled pictures with --data PATH")
+        raise ConfigError("--photos: for --edge and --embedder only; fine-tune on labelled pictures with --data PATH")
     lane_only = [f"--{name.replace('_', '-')}" for name in _LANE_ONLY if getattr(args, name) is not None]
     if finetune_command.is_finetune(args):
         if lane_only:
@@ -153,6 +158,15 @@ def _source_of(run_card: Mapping[str, Any]) -> str:
 def _show_roll(done: int, of: int) -> None:
     if done % 50 == 0 or done == of:
         print(f"rendered {done} of {of} lanes", flush=True)
+
+
+def _show_shard(done: int, of: int) -> None:
+    print(f"rendered {done} of {of} parts", flush=True)
+
+
+def _show_embedder(line: Mapping[str, Any]) -> None:
+    shown = [f"{name} {value:.3f}" for name, value in line.items() if isinstance(value, float) and name != "spent_s"]
+    print("  ".join([f"step {line['step']}/{line['planned_steps']}", f"{line['spent_s']:.0f} s", *shown]), flush=True)
 
 
 def _show_round(line: Mapping[str, Any]) -> None:

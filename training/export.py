@@ -112,7 +112,7 @@ def export_detector(
         if heads.second is not None:
             drafts = {second_path(weights): second_path(draft)} | drafts
             content["second_stage"] = _tie(heads.second, draft, second_path(draft), second_path(weights))
-        _keep(drafts, card_path, origin, content)
+        keep(drafts, card_path, origin, content)
     return weights
 
 
@@ -144,7 +144,7 @@ def _export_traynet(
             "classes": list(labels),
             "strides": list(STRIDES),
         }
-        _keep({weights: draft}, card_path, origin, content)
+        keep({weights: draft}, card_path, origin, content)
     return weights
 
 
@@ -160,7 +160,7 @@ def _tie(stage: RegionHeads, first: Path, second: Path, weights: Path) -> Mappin
     return stage.card_fields(weights.name, sha256)
 
 
-def _keep(drafts: Mapping[Path, Path], card_path: Path, origin: Origin, content: Mapping[str, Any]) -> None:
+def keep(drafts: Mapping[Path, Path], card_path: Path, origin: Origin, content: Mapping[str, Any]) -> None:
     """Put the weights beside their card, then the card, which names them by their hash.
 
     Args:
@@ -238,7 +238,7 @@ def write_heads(heads: Heads, path: Path) -> None:
     """
     spec, batch = heads.input, torch.export.Dim("batch")
     images = torch.rand(2, 3, spec.height, spec.width)
-    _write_graph(heads.net, {"images": images}, {"images": {0: batch}}, heads.outputs, path)
+    write_graph(heads.net, {"images": images}, {"images": {0: batch}}, heads.outputs, path)
     if heads.second is None:
         return
     with torch.no_grad():
@@ -248,7 +248,7 @@ def write_heads(heads: Heads, path: Path) -> None:
     inputs |= dict(zip(heads.second.features, features, strict=True))
     sizes = {0: batch, 1: torch.export.Dim("places")}
     shapes = {PROPOSALS: sizes, LEVELS: sizes, "features": tuple({0: batch} for _ in features)}
-    _write_graph(heads.second.net, inputs, shapes, OUTPUTS[1:], second_path(path))
+    write_graph(heads.second.net, inputs, shapes, OUTPUTS[1:], second_path(path))
 
 
 def second_path(path: Path) -> Path:
@@ -256,13 +256,25 @@ def second_path(path: Path) -> Path:
     return path.with_suffix(".second.onnx")
 
 
-def _write_graph(
+def write_graph(
     net: torch.nn.Module,
     inputs: Mapping[str, torch.Tensor],
     shapes: Mapping[str, Any],
     outputs: Sequence[str],
     path: Path,
 ) -> None:
+    """Write one graph as ONNX, without the exporter's traces of this machine.
+
+    Args:
+        net: in inference mode.
+        inputs: an example of each input, by name.
+        shapes: which axes may vary, as torch.export names them.
+        outputs: names of the outputs.
+        path: where it goes.
+
+    Raises:
+        ModelMismatch: torch cannot export this net.
+    """
     with _quiet_exporter():
         try:
             torch.onnx.export(
@@ -296,7 +308,7 @@ def check_heads(heads: Heads, path: Path, pictures: Sequence[NDArray[np.uint8]] 
     noise = [rng.integers(0, 256, (spec.height, spec.width, 3), dtype=np.uint8) for _ in range(3)]
     inputs = [letterboxed(spec, picture)[None] for picture in (*noise, *pictures)]
     inputs.append(np.concatenate(inputs[:3]))
-    exported = [_session(path)] + ([_session(second_path(path))] if heads.second is not None else [])
+    exported = [onnx_session(path)] + ([onnx_session(second_path(path))] if heads.second is not None else [])
     graphs = torch_graphs(heads)
     apart = []
     for pixels in inputs:
@@ -308,7 +320,7 @@ def check_heads(heads: Heads, path: Path, pictures: Sequence[NDArray[np.uint8]] 
                 apart.append(_apart(path, name, ours, theirs))
             if graph is not graphs[-1]:
                 feed = joined(heads, *graphs).regions(wanted)
-    return _within_tolerance(apart, path)
+    return within_tolerance(apart, path)
 
 
 def _apart(path: Path, name: str, ours: NDArray[np.float32], theirs: NDArray[np.float32]) -> float:
@@ -319,7 +331,7 @@ def _apart(path: Path, name: str, ours: NDArray[np.float32], theirs: NDArray[np.
     return float(np.abs(ours - theirs).max()) / unit
 
 
-def _within_tolerance(apart: Sequence[float], path: Path) -> float:
+def within_tolerance(apart: Sequence[float], path: Path) -> float:
     """Return the largest difference; raise ModelMismatch when it is too large, or not a number."""
     worst = float(np.max(apart))
     if not worst <= TOLERANCE:
@@ -334,7 +346,8 @@ def letterboxed(spec: InputSpec, picture: NDArray[np.uint8]) -> NDArray[np.float
     return pixels
 
 
-def _session(path: Path) -> ort.InferenceSession:
+def onnx_session(path: Path) -> ort.InferenceSession:
+    """Return a session on the CPU that keeps quiet."""
     options = ort.SessionOptions()
     options.log_severity_level = 3
     return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
@@ -374,7 +387,7 @@ def check_parity(
     Raises:
         ModelMismatch: the difference is more than TOLERANCE.
     """
-    session = _session(path)
+    session = onnx_session(path)
     reference = ExportNet(net).eval()
     width, height = size
     inputs = [
@@ -389,4 +402,4 @@ def check_parity(
         if got.shape != wanted.shape:
             raise ModelMismatch(f"{path}: the export gives {got.shape}, the net {wanted.shape}")
         apart.append(float(np.abs(got - wanted).max()))
-    return _within_tolerance(apart, path)
+    return within_tolerance(apart, path)

@@ -5,6 +5,9 @@
 p runs over the positive cells, c over all counted cells, q is a cell's target quality and Q the sum of all q in the
 batch. GIoU is IoU less the share of the smallest enclosing box that neither box fills (Rezatofighi et al., 2019);
 unlike IoU it pulls boxes that do not touch.
+
+An object of weight w (`Truth.weights`: a pseudo-label) has w q in place of q everywhere: as a target of objectness this
+is the mean of "there" with chance w and "not there". Class probabilities in place of a class are targets as they are.
 """
 
 from __future__ import annotations
@@ -56,17 +59,20 @@ def detection_loss(raw: Tensor, truth: Truth, cells: Tensor, strides: Tensor) ->
     """
     boxes = decode_boxes(raw, cells, strides)
     given = assign(truth, boxes.detach(), raw[..., 4:].detach(), (cells + 0.5) * strides[:, None], strides)
-    total_quality = given.quality.sum().clamp(min=1.0)
+    worth = given.quality if truth.weights is None else given.quality * truth.weights.gather(1, given.owner)
+    total_quality = worth.sum().clamp(min=1.0)
 
-    presence = bce(raw[..., 4], given.quality, reduction="none") * given.counted
+    presence = bce(raw[..., 4], worth, reduction="none") * given.counted
     image, cell = given.positive.nonzero(as_tuple=True)  # (P,) each
-    owner, quality = given.owner[image, cell], given.quality[image, cell]
+    owner, quality = given.owner[image, cell], worth[image, cell]
     missed = (1 - giou(boxes[image, cell], truth.boxes[image, owner])) * quality
     scores = raw[image, cell, 5:]  # (P, C)
     classes = truth.classes[image, owner]
     wanted = torch.zeros_like(scores).scatter_(
         1, classes.clamp(min=0)[:, None], (classes >= 0).to(scores.dtype)[:, None]
     )
+    if truth.posteriors is not None:
+        wanted = torch.where(classes[:, None] >= 0, truth.posteriors[image, owner].to(scores.dtype), wanted)
     confusion = bce(scores, wanted, reduction="none").sum(dim=1) * quality * (classes != UNKNOWN_CLASS)
     return Losses(
         box=BOX * missed.sum() / total_quality,

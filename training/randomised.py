@@ -71,7 +71,7 @@ def scenes(seed: int, side: int = 320) -> Iterator[Scene]:
 def scene(rng: np.random.Generator, side: int) -> Scene:
     """Draw one scene."""
     px_cm = side / WIDE_CM
-    picture = _counter(rng, side)
+    picture = counter(rng, side)
     placed: list[Laid] = []
     count = 0 if rng.random() < 0.04 else int(rng.choice([1, 2, 4, 7, 12, 20], p=[0.2, 0.2, 0.2, 0.18, 0.14, 0.08]))
     crowd = rng.random() < 0.35
@@ -101,7 +101,7 @@ def scene(rng: np.random.Generator, side: int) -> Scene:
         hands.append(is_hand)
         visible.append(min(seen[number] / max(whole[number], 1), 1.0))
     return Scene(
-        _lit(rng, picture),
+        lit(rng, picture),
         np.array(boxes, np.float32).reshape(-1, 4),
         np.array(hands, np.bool_),
         np.array(visible, np.float32),
@@ -183,7 +183,7 @@ def _hand(rng: np.random.Generator, px_cm: float, side: int, placed: Sequence[La
     return Laid(bake(canvas, px_cm * zoom, angle, 4.0, 0.4), x, y, True)
 
 
-def _counter(rng: np.random.Generator, side: int) -> Image:
+def counter(rng: np.random.Generator, side: int) -> Image:
     """Return an empty counter: plain, grained, planked, speckled or checked, sometimes with an edge or a line."""
     bright = rng.random() < 0.6
     base = rng.uniform(150, 250) if bright else rng.uniform(15, 180)
@@ -225,7 +225,7 @@ def _counter(rng: np.random.Generator, side: int) -> Image:
     return canvas
 
 
-def _lit(rng: np.random.Generator, picture: Image) -> Image:
+def lit(rng: np.random.Generator, picture: Image) -> Image:
     """Return the picture as a camera sees it: uneven light, a cast of colour, blur, noise."""
     side = picture.shape[0]
     light = cv2.resize(rng.normal(1.0, 0.12, (3, 3)).astype(np.float32), (side, side), interpolation=cv2.INTER_CUBIC)
@@ -239,5 +239,5 @@ def _lit(rng: np.random.Generator, picture: Image) -> Image:
         cv2.line(kernel, (4, 4), (round(4 + 4 * math.cos(heading)), round(4 + 4 * math.sin(heading))), 1.0)
         seen = np.asarray(cv2.filter2D(seen, -1, kernel / kernel.sum()), np.float32)
     seen += rng.normal(0, rng.uniform(0.5, 6), seen.shape).astype(np.float32)
-    lit: Image = np.clip(seen, 0, 255).astype(np.uint8)
-    return lit
+    shot: Image = np.clip(seen, 0, 255).astype(np.uint8)
+    return shot

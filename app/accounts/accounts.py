@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from app.accounts.audit import AuditBook
 from app.accounts.errors import AccountRefused
@@ -35,7 +35,7 @@ class Accounts:
     log_in: LogIn
     book: AuditBook
     rows: AccountStore
-    key: str
+    key: str = field(repr=False)
 
     @property
     def required(self) -> bool:

@@ -122,6 +122,7 @@ def _answered_once(operation: Operation, call: Call, key: str, raw: bytes) -> Re
         ) from None
     if kept is not None:
         response = Response(kept.body, status=kept.status)
+        response.headers.remove("Content-Type")
         response.headers.extend(kept.headers)
         response.headers["Idempotent-Replayed"] = "true"
         return response

@@ -59,7 +59,7 @@ class Verdict(Shape):
 class SettingsText(Shape):
     """A whole configuration."""
 
-    text: str = Field(max_length=512 * 1024, description="YAML", examples=["lanes: {lane1: {}}\n"])
+    text: str = Field(description="YAML, at most 512 KiB", examples=["lanes: {lane1: {}}\n"])
 
 
 class Change(Shape):

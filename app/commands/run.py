@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from waitress.server import BaseWSGIServer
 
+    from app.figures import FigureRecorder
     from app.screen import Draw
     from app.site import Site
     from checkout.build import Site as BuiltSite
@@ -116,8 +117,10 @@ def serve(config: LoadedConfig, listener: socket.socket) -> None:
     publishers = _publishers(config, built, clock)
     try:
         site = _faces(config, built, clock)
+        recorder = _recorder(config, built, site, clock)
         try:
             site.start()
+            recorder.start()
             # The web framework is imported only now: the lanes find their cameras and decide meanwhile.
             server = _server(site, config, listener)
             publishers.start()
@@ -131,6 +134,7 @@ def serve(config: LoadedConfig, listener: socket.socket) -> None:
             _LOG.info("stopping")
         finally:
             site.stop(STOP_S)
+            recorder.stop(STOP_S)
             publishers.stop(STOP_S)
             if server is not None:
                 server.close()
@@ -186,18 +190,16 @@ def _faces(config: LoadedConfig, built: BuiltSite, clock: Clock) -> Site:
     from checkout.overlay import draw
 
     def picture_of(lane_id: str) -> Draw:
-        zones = build_zones(config.lane(lane_id)[1])
+        zones, lane = build_zones(config.lane(lane_id)[1]), built.lanes[lane_id]
 
         def picture(update: LaneUpdate) -> NDArray[np.uint8]:
             if update.frame is None:
                 raise ValueError("an update without a frame has no picture")
-            return draw(update.frame.image, update.tracks, update.bill, zones, built.menu)
+            return draw(update.frame.image, update.tracks, update.bill, zones, lane.menu)
 
         return picture
 
     web = config.site.web
-    url = config.site.store.url
-    path = Path(url.removeprefix("sqlite:///")).parent if url.startswith("sqlite:///") else None
     return Site(
         name=config.site.site.name,
         menu=built.menu,
@@ -205,10 +207,33 @@ def _faces(config: LoadedConfig, built: BuiltSite, clock: Clock) -> Site:
         draw={lane_id: picture_of(lane_id) for lane_id in built.lanes},
         store=built.store,
         clock=clock,
-        storage=path,
+        storage=_storage(config),
         loopback_only=not (web.log_in_required or web.trusted_network),
         timezone=config.site.site.timezone,
     )
+
+
+def _recorder(config: LoadedConfig, built: BuiltSite, site: Site, clock: Clock) -> FigureRecorder:
+    """Return what books the lanes' figures by the minute, for the dashboards."""
+    from app.figures import FigureRecorder, Place, free_bytes
+    from store.figures import DishEntry, Figures, LaneEntry, SiteEntry
+
+    menu, settings = built.menu, config.site.site
+    live = {lane_id: health.live for lane_id, health in site.health().items()}
+    place = Place(
+        SiteEntry(settings.name, menu.currency, settings.timezone),
+        [LaneEntry(lane_id, lane.shown_url, live[lane_id]) for lane_id, lane in built.lanes.items()],
+        [DishEntry(dish.name, dish.title, dish.category, dish.price, dish.plu) for dish in menu.dishes.values()],
+    )
+    storage = _storage(config)
+    figures = Figures(built.store, clock)
+    return FigureRecorder(figures, place, site.health, built.store.outbox_depth, lambda: free_bytes(storage), clock)
+
+
+def _storage(config: LoadedConfig) -> Path | None:
+    """Return the folder of the store, None when it is a server."""
+    url = config.site.store.url
+    return Path(url.removeprefix("sqlite:///")).parent if url.startswith("sqlite:///") else None
 
 
 def _interrupt(number: int, frame: types.FrameType | None) -> None:

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from checkout.correction import Action, Correction
+from checkout.menu import Dish, Menu
 from checkout.policy import Policy
 from checkout.presence import FrameSize
 from core.errors import FormatError
@@ -71,7 +72,7 @@ class Corrected:
     utc_s: float
 
 
-Entry = Looked | Gap | Answered | Corrected | Resized | Bill
+Entry = Looked | Gap | Answered | Corrected | Resized | Bill | Menu
 
 
 class JournalSink(Protocol):
@@ -88,11 +89,12 @@ class JournalledPolicy:
     Args:
         policy: fresh.
         sink: gets each bill that closes, with everything that was noted up to then.
+        menu: that the policy was made with.
     """
 
-    def __init__(self, policy: Policy, sink: JournalSink) -> None:
+    def __init__(self, policy: Policy, sink: JournalSink, menu: Menu) -> None:
         self._policy, self._sink = policy, sink
-        self._entries: list[Entry] = []
+        self._entries: list[Entry] = [menu]
         self._whole = True
 
     @property
@@ -131,6 +133,11 @@ class JournalledPolicy:
         """Take note that the frames have another size from now on."""
         self._note(Resized(old, new))
         self._policy.resize(old, new)
+
+    def change_menu(self, menu: Menu) -> None:
+        """Go on with another menu."""
+        self._note(menu)
+        self._policy.change_menu(menu)
 
     def decide(self, tracks: Tracks, stream_s: float, size: FrameSize) -> list[Decision]:
         """Take one frame's tracks and return what they change."""
@@ -219,6 +226,9 @@ def _step(entry: Entry) -> dict[str, object]:
         one = entry.correction
         said = [one.bill_id, str(one.action), one.line_no, one.dish, one.by, one.reason, one.revision]
         return {"correct": [*said, entry.stream_s, entry.utc_s]}
+    if isinstance(entry, Menu):
+        dishes = [[one.name, one.title, one.price, one.plu, one.category] for one in entry.dishes.values()]
+        return {"menu": [entry.currency, dishes, sorted(entry.ignored), sorted(entry.off_today), entry.revision]}
     if isinstance(entry, Resized):
         return {"resize": [entry.old, entry.new]}
     lines = [
@@ -286,6 +296,10 @@ def _told(step: dict[str, Any]) -> Entry:
     if kind == "correct":
         bill_id, action, line_no, dish, by, reason, revision, stream_s, utc_s = given
         return Corrected(Correction(bill_id, Action(action), line_no, dish, by, reason, revision), stream_s, utc_s)
+    if kind == "menu":
+        currency, dishes, ignored, off_today, revision = given
+        known = {name: Dish(name, title, price, plu, category) for name, title, price, plu, category in dishes}
+        return Menu(currency, known, frozenset(ignored), frozenset(off_today), revision)
     if kind == "resize":
         return Resized(*(tuple(size) for size in given))
     if kind != "bill":

@@ -9,6 +9,7 @@ from pathlib import Path
 from checkout.basket import event_id_for
 from checkout.evidence.journal import Answered, Corrected, Entry, Looked, Resized
 from checkout.evidence.packet import Packet, read_journal, read_packet
+from checkout.menu import Menu
 from checkout.policy import Policy
 from checkout.settings import CheckoutSettings
 from checkout.zones import make_zones
@@ -73,7 +74,9 @@ def _tell(policy: Policy, entry: Entry) -> list[Decision]:
         return policy.answer(entry.track_id, entry.dish, entry.stream_s, entry.utc_s)
     if isinstance(entry, Corrected):
         return policy.correct(entry.correction, entry.stream_s, entry.utc_s)
-    if isinstance(entry, Resized):
+    if isinstance(entry, Menu):
+        policy.change_menu(entry)
+    elif isinstance(entry, Resized):
         policy.resize(entry.old, entry.new)
     else:
         policy.restore(entry)

@@ -185,7 +185,7 @@ def test_flags_that_the_recipe_fixes_are_refused(tmp_path: Path, flags: list[str
 
 
 def test_photos_are_for_the_recipe_alone(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"--photos: for --edge only; .*--data PATH"):
+    with pytest.raises(ConfigError, match=r"--photos: for --edge and --embedder only; .*--data PATH"):
         run_verb("--out", str(tmp_path / "out"), "--photos", str(tmp_path))
 
 

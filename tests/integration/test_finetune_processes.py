@@ -69,7 +69,7 @@ def step_of(train: Path, world: World) -> tuple[Detector, list[str]]:
     seed_all(1)
     net = build(TINY.net.shape(pictures.labels)).eval()  # in inference mode batch norm knows nothing of the batch
     batch = Loader(pictures, TINY.loader(world.size), None, world.rank, world.size).batch(0)
-    take_step(loss_module(net, world), [batch], parts_of(net, TINY, world), TINY, 0, world)
+    take_step(loss_module(net, world), [batch], parts_of(net, TINY, world, 1), TINY, 0, world)
     return net, batch.where
 
 

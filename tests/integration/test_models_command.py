@@ -302,7 +302,7 @@ def registry_is_a_file(site):
         (scores_of_others, 3, "evaluate tray@1 itself"),
         (no_scores_file, 3, "no such score record; `traylane evaluate` writes one"),
         (shipped_name, 3, "traynet@1: there is a model of that name and version (shipped)"),
-        (unknown_model, 3, "none@1: no such model (there are: traynet@1"),
+        (unknown_model, 3, "none@1: no such model (there are: dish-embed@1, traynet@1"),
         (unknown_lane, 2, "--channel lane9: "),
         (nothing_to_go_back_to, 3, "channel default: nothing is promoted there; nothing to roll back"),
         (bad_rules, 2, "rules.yaml:1: tolerance: unknown key"),

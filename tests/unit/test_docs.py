@@ -52,7 +52,7 @@ def test_every_configuration_key_has_a_description():
 
 
 @pytest.mark.parametrize(
-    "package", ["core", "streams", "models", "tracker", "store", "checkout", "training", "replay", "app"]
+    "package", ["core", "streams", "models", "tracker", "store", "checkout", "fleet", "training", "replay", "app"]
 )
 def test_package_docstring_teaches_what_lives_there(package):
     docstring = text(f"{package}/__init__.py")

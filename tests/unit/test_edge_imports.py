@@ -18,7 +18,7 @@ class Refuse(importlib.abc.MetaPathFinder):
         return None
 
 sys.meta_path.insert(0, Refuse())
-packages = ["core", "streams", "models", "tracker", "store", "checkout", "app"]
+packages = ["core", "streams", "models", "tracker", "store", "checkout", "fleet", "app"]
 modules = []
 for package in packages:
     for path in sorted(pathlib.Path(package).rglob("*.py")):

@@ -28,11 +28,15 @@ from core.files import write_atomic
 from training.finetune.detectors import Detector, detector_of
 from training.finetune.ema import Ema
 from training.finetune.settings import FinetuneSettings
+from training.finetune.tutor import TAUGHT, Tutor
 
 FORMAT = 1
 LAST, BEST, KEPT = "last.pt", "best.pt", "checkpoints"
 #: These may change from one resume to the next: no weight depends on them.
 FREE_SETTINGS = frozenset({"workers", "checkpoints", "tensorboard", "gate", "timeout_s"})
+
+#: Figures of a step that are no part of its loss.
+NO_LOSSES = ("grad_norm", *TAUGHT)
 
 _log = logging.getLogger(__name__)
 
@@ -62,17 +66,17 @@ class Progress:
     latest_loss: float = 0.0
 
     def count(self, figures: Mapping[str, float]) -> None:
-        """Count a step: the parts of its loss, and its `grad_norm`."""
+        """Count a step: the parts of its loss, and figures of other kinds (`NO_LOSSES`)."""
         self.step += 1
         self.summed += 1
-        self.latest_loss = sum(value for name, value in figures.items() if name != "grad_norm")
+        self.latest_loss = sum(value for name, value in figures.items() if name not in NO_LOSSES)
         for name, value in figures.items():
             self.sums[name] = self.sums.get(name, 0.0) + value
 
     def line(self, epoch: int, planned: int, rate: float) -> dict[str, int | float]:
         """Return what metrics.jsonl says of the steps since the last validation: means, rounded."""
         means = {name: round(value / self.summed, 6) for name, value in self.sums.items()}
-        grad_norm = means.pop("grad_norm")
+        aside = {name: means.pop(name) for name in NO_LOSSES if name in means}
         return {
             "epoch": epoch,
             "step": self.step,
@@ -80,7 +84,7 @@ class Progress:
             "rate": rate,
             "loss": round(sum(means.values()), 6),
             **{f"loss_{name.removeprefix('loss_')}": value for name, value in means.items()},
-            "grad_norm": grad_norm,
+            **aside,
         }
 
 
@@ -116,6 +120,7 @@ class Parts:
     mean: Ema[Detector]
     optimiser: torch.optim.Optimizer
     scaler: torch.amp.GradScaler
+    tutor: Tutor | None = None
 
     @property
     def mean_net(self) -> Detector:
@@ -141,6 +146,8 @@ def save_state(out: Path, parts: Parts, progress: Progress, identity: RunIdentit
         "scaler": parts.scaler.state_dict(),
         "random": random_states(),
     }
+    if parts.tutor is not None:
+        content["tutor"] = parts.tutor.state()
     write_pt(out / LAST, content)
     if epoch is None:
         return
@@ -198,6 +205,8 @@ def put_back(content: Mapping[str, Any], parts: Parts) -> Progress:
     parts.mean_net.load_state_dict(content["mean_net"])
     parts.optimiser.load_state_dict(content["optimiser"])
     parts.scaler.load_state_dict(content["scaler"])
+    if parts.tutor is not None:
+        parts.tutor.put_back(content["tutor"])
     set_random_states(content["random"])
     return Progress(**content["progress"])
 
@@ -212,6 +221,11 @@ def check_identity(content: Mapping[str, Any], identity: RunIdentity, path: Path
         raise ConfigError(f"{path}: holds weights only, not the state of a run; start anew with --init {path}")
     was, now = json.loads(content["identity"]), json.loads(identity.as_json())
     before, wanted = flat(was["settings"]), flat(now["settings"])
+    # A checkpoint of an older version lacks settings that are new: they were at their defaults.
+    before = {
+        **{key: value for key, value in flat(FinetuneSettings().model_dump(mode="json")).items() if key in wanted},
+        **before,
+    }
     differing = [
         f"settings.{key}: {_short(before.get(key))} -> {_short(wanted.get(key))}"
         for key in sorted(before.keys() | wanted.keys())

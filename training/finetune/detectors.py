@@ -84,6 +84,8 @@ class Detector(nn.Module, abc.ABC):
     #: Mean and deviation (RGB, of pixels 0..1) that the first layer's input is normalised by.
     input_mean: tuple[float, float, float]
     input_std: tuple[float, float, float]
+    #: Whether the loss heeds weights and class probabilities of targets, and detections have class probabilities.
+    takes_doubt = False
 
     def __init__(self, shape: DetectorShape) -> None:
         super().__init__()

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn.functional import interpolate
+from torch.nn.functional import interpolate, one_hot
 
 from core.boxes import clip
 from core.errors import ConfigError
@@ -42,6 +42,7 @@ class EdgeDetector(Detector):
     net: TrayNet
     input_mean = (0.0, 0.0, 0.0)
     input_std = (1.0, 1.0, 1.0)
+    takes_doubt = True
     cells: Tensor
     strides: Tensor
 
@@ -147,7 +148,10 @@ class EdgeDetector(Detector):
         seen = ((back[:, 2:] - back[:, :2]) >= 1).all(axis=1)
         at, back = at[seen], back[seen].astype(np.float32)
         kept = suppress(back, self._limits[classes[at][:, None], classes[at][None, :]])
-        return Found(back[kept], sure[at[kept]], classes[at[kept]].astype(np.int64))
+        at = at[kept]
+        of_class = scores[at, 1:]
+        probs = of_class / np.maximum(of_class.sum(axis=1, keepdims=True), np.float32(1e-9))
+        return Found(back[kept], sure[at], classes[at].astype(np.int64), probs)
 
 
 def traynet_shape(shape: DetectorShape) -> TrayNetShape:
@@ -169,10 +173,18 @@ def truth_of(targets: Sequence[Target], scales: Sequence[tuple[float, float]]) -
     classes = boxes.new_zeros((len(targets), most), dtype=torch.int64)
     wanted = boxes.new_zeros((len(targets), most), dtype=torch.bool)
     ignored = wanted.clone()
+    weights = boxes.new_ones((len(targets), most)) if any(t.weights is not None for t in targets) else None
+    soft = [target.posteriors for target in targets if target.posteriors is not None]
+    posteriors = boxes.new_zeros((len(targets), most, soft[0].shape[1])) if soft else None
     for b, (target, scale) in enumerate(zip(targets, scales, strict=True)):
         n = len(target.boxes)
         boxes[b, :n] = target.boxes * boxes.new_tensor(scale * 2)
         classes[b, :n] = target.classes
         wanted[b, :n] = ~target.ignored
         ignored[b, :n] = target.ignored
-    return Truth(boxes, classes, wanted, ignored)
+        if weights is not None and target.weights is not None:
+            weights[b, :n] = target.weights
+        if posteriors is not None:
+            certain = one_hot(target.classes, posteriors.shape[2]).to(posteriors.dtype)
+            posteriors[b, :n] = certain if target.posteriors is None else target.posteriors
+    return Truth(boxes, classes, wanted, ignored, weights, posteriors)

@@ -100,6 +100,11 @@ class Loader:
         """Steps until each picture was seen, as often as its classes are repeated, by all ranks together."""
         return -(-len(self._row) // (self.settings.batch * self._world))
 
+    def class_counts(self) -> NDArray[np.int64]:
+        """Return how many objects of each class (C,) a round shows, repeats of pictures counted."""
+        classes = [self.set.samples[i].classes[~self.set.samples[i].ignored] for i in self._row.tolist()]
+        return np.bincount(np.concatenate(classes), minlength=len(self.set.labels))
+
     def indices(self, step: int) -> list[int]:
         """Return which pictures of the set the batch of `step` holds."""
         return [index for index, _ in self._job(step)]

@@ -29,6 +29,7 @@ from training.finetune.ema import Ema
 from training.finetune.freezing import freeze
 from training.finetune.journal import Journal, Lap, check_free, fresh_record, resumed_record
 from training.finetune.loader import Loader
+from training.finetune.logit_adjustment import adjust_logits
 from training.finetune.overfit import GateResult, overfit_gate
 from training.finetune.progress import NOBODY, Watchers
 from training.finetune.rates import make_optimiser, set_rates
@@ -36,8 +37,9 @@ from training.finetune.run_record import BestRecord, RunRecord, run_folder
 from training.finetune.schedules import make_momentum, make_schedule, never_firing
 from training.finetune.settings import CheckpointRecipe, FinetuneSettings
 from training.finetune.start import Start, start_net, start_optimiser
-from training.finetune.stepping import is_stale, judge, memory_told, take_step
+from training.finetune.stepping import is_stale, judge, memory_told, take_step, taught_by_mean
 from training.finetune.tracking import Board
+from training.finetune.tutor import tutor_of
 from training.finetune.validation import check_sets, validate
 
 CACHE = Path("var/weights")
@@ -98,14 +100,17 @@ def finetune(
 
         # What learns, and from what.
         loader = Loader(train_set, settings.loader(world.size), settings.augmentations(), world.rank, world.size)
+        per_epoch = math.ceil(loader.steps_per_epoch / settings.accumulate)  # optimiser steps
+        planned = settings.steps or settings.epochs * per_epoch
         if state is None:
-            parts, start = new_parts(train_set.labels, loader, settings, world, cache)
+            parts, start = new_parts(train_set.labels, loader, settings, world, cache, planned)
             progress = Progress()
             journal.note_start(start)
         else:
-            parts = parts_of(detector_of(state["shape"]), settings, world)
+            parts = parts_of(detector_of(state["shape"]), settings, world, planned)
             progress = put_back(state, parts)
             watchers.said(f"goes on from {path} after step {progress.step}")
+        adjust_logits(parts.net, loader.class_counts(), settings.logit_adjustment)
         journal.begin_logs(None if state is None else progress.step)
         if settings.epochs == 0:
             scores = validate(parts.mean_net, validation_set, settings, world)
@@ -114,8 +119,6 @@ def finetune(
             return journal.finish("evaluated only")
         if settings.gate and state is None:
             journal.note_gate(checked(parts.net, loader, settings, world))
-        per_epoch = math.ceil(loader.steps_per_epoch / settings.accumulate)  # optimiser steps
-        planned = settings.steps or settings.epochs * per_epoch
         factor_at, momentum_at = schedule_of(settings, per_epoch, planned)
         board = stack.enter_context(Board(out, settings.tensorboard and world.leads, progress.step))
 
@@ -131,7 +134,8 @@ def finetune(
             parts.net.train()
             set_rates(parts.optimiser, factor_at(progress.step), momentum_at(progress.step))
             of_step = list(itertools.islice(batches, settings.accumulate))
-            figures = take_step(losses_of, of_step, parts, settings, progress.step, world)
+            of_step, taught = taught_by_mean(of_step, parts, progress.step, world)
+            figures = take_step(losses_of, of_step, parts, settings, progress.step, world) | taught
             parts.mean.update(parts.net, progress.step)
             progress.count(figures)
             lap.pictures += sum(len(batch.images) for batch in of_step) * world.size
@@ -159,13 +163,13 @@ def finetune(
 
 
 def new_parts(
-    labels: tuple[str, ...], loader: Loader, settings: FinetuneSettings, world: World, cache: Path
+    labels: tuple[str, ...], loader: Loader, settings: FinetuneSettings, world: World, cache: Path, planned: int
 ) -> tuple[Parts, Start | None]:
     """Return what a new run changes, with its first weights; they depend on the seed and the recipe alone."""
     seed_all(settings.seed)
     net = build(settings.net.shape(labels))
     start = start_net(net, settings.start, cache, lambda: loader.batch(0).images)
-    parts = parts_of(net, settings, world)
+    parts = parts_of(net, settings, world, planned)
     start_optimiser(net, parts.optimiser, settings.start)
     return parts, start
 
@@ -192,12 +196,12 @@ def joined_batches(batches: Sequence[Batch]) -> Batch:
     return Batch(images, targets, [where for batch in batches for where in batch.where])
 
 
-def parts_of(net: Detector, settings: FinetuneSettings, world: World) -> Parts:
-    """Return what a run changes, around a net."""
+def parts_of(net: Detector, settings: FinetuneSettings, world: World, planned: int) -> Parts:
+    """Return what a run of so many optimiser steps changes, around a net."""
     net.to(world.device)
     optimiser = make_optimiser(net, settings.optimiser.rule())
     scaler = torch.amp.GradScaler(world.device.type, enabled=settings.amp == "fp16")
-    return Parts(net, Ema(net, settings.ema), optimiser, scaler)
+    return Parts(net, Ema(net, settings.ema), optimiser, scaler, tutor_of(settings, net, planned, world))
 
 
 def is_due(step: int, per_epoch: int, last: bool, recipe: CheckpointRecipe) -> bool:

@@ -85,6 +85,7 @@ def read_card(ref: str, folder: Path | None = None) -> Weights:
         ModelMismatch: it is no export of traynet.
     """
     card = load_card(ref, folder)
+    card.check_task("detect")
     read = read_weights(Path(card.file))
     return replace(read, labels=tuple(card.classes), origin=f"{card.full_name} {read.origin}")
 

@@ -6,14 +6,36 @@ general features and need smaller steps than a new head (Howard & Ruder, 2018).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor
 
 from core.errors import ConfigError
-from training.finetune.detectors import Detector, within
+from training.finetune.detectors import within
+
+
+class Staged(Protocol):
+    """A net whose parameters lie in stages, such as a `Detector`."""
+
+    @property
+    def arch(self) -> str:
+        """The architecture's name."""
+        ...
+
+    def stages(self) -> tuple[tuple[str, ...], ...]:
+        """Return the prefixes of each stage's parameters, from the input on."""
+        ...
+
+    def named_parameters(self) -> Iterator[tuple[str, torch.nn.Parameter]]:
+        """Return names and parameters, as torch does."""
+        ...
+
+    def named_modules(self) -> Iterator[tuple[str, torch.nn.Module]]:
+        """Return names and modules, as torch does."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -51,7 +73,7 @@ class OptimiserSettings:
             raise ConfigError("factors of the rate must be 0 or more; to hold a part still, freeze it")
 
 
-def parameter_groups(detector: Detector, settings: OptimiserSettings) -> list[dict[str, Any]]:
+def parameter_groups(detector: Staged, settings: OptimiserSettings) -> list[dict[str, Any]]:
     """Return the optimiser's groups, one for each rate and decay, all parameters of the detector in them once.
 
     Each group holds `params` as (name, parameter), `lr`, `weight_decay` and `base_rate`, from which `set_rates` makes
@@ -81,7 +103,7 @@ def parameter_groups(detector: Detector, settings: OptimiserSettings) -> list[di
     ]
 
 
-def norm_parameters(net: torch.nn.Module) -> set[str]:
+def norm_parameters(net: Staged) -> set[str]:
     """Return the names of all parameters of norms."""
     kinds = (torch.nn.modules.batchnorm._BatchNorm, torch.nn.GroupNorm, torch.nn.LayerNorm)
     return {
@@ -92,7 +114,7 @@ def norm_parameters(net: torch.nn.Module) -> set[str]:
     }
 
 
-def make_optimiser(detector: Detector, settings: OptimiserSettings) -> torch.optim.Optimizer:
+def make_optimiser(detector: Staged, settings: OptimiserSettings) -> torch.optim.Optimizer:
     """Build the optimiser over `parameter_groups`; its state dict knows the parameters' names."""
     groups = parameter_groups(detector, settings)
     if settings.kind == "sgd":

@@ -136,6 +136,24 @@ class EarlyStopRecipe(Settings):
     min_delta: float = Field(default=0.0, ge=0, description="What the chosen score must rise by to count as a gain")
 
 
+class IncompleteRecipe(Settings):
+    """Labels that lack objects: what the mean of weights sees, and no label explains, is no plain background."""
+
+    on: bool = Field(default=False, description="Learn from labels that lack objects")
+    run_in: Share = Field(default=0.3, description="Share of the run's steps before pseudo-labels are made")
+    labelled: Share = Field(default=0.0, description="Share of the objects that have a label, where known; 0 estimates")
+    precision: Share = Field(default=0.8, description="Expected share of right ones among a class's pseudo-labels")
+    most: float = Field(default=1.5, gt=0, description="Pseudo-labels of a class, as a multiple of what should lack")
+
+
+class NoisyRecipe(Settings):
+    """Labels with wrong classes: what the running mean of weights takes a box for is weighed against its label."""
+
+    on: bool = Field(default=False, description="Learn from labels of which some have a wrong class")
+    run_in: Share = Field(default=0.3, description="Share of the run's steps before labels are doubted")
+    wrong: Share = Field(default=0.0, description="Share of the labels with a wrong class, where known; 0 estimates")
+
+
 class FinetuneSettings(Settings):
     """One run of transfer learning."""
 
@@ -152,6 +170,11 @@ class FinetuneSettings(Settings):
     )
     repeat_threshold: Share = Field(
         default=0.0, description="Classes on a smaller share of the pictures come up more often (LVIS); 0 for never"
+    )
+    incomplete: IncompleteRecipe = Field(default=IncompleteRecipe(), description="Labels that lack objects")
+    noisy: NoisyRecipe = Field(default=NoisyRecipe(), description="Labels with wrong classes")
+    logit_adjustment: float = Field(
+        default=0.0, ge=0, description="Factor of the classes' log frequencies in training (Menon); 1 is usual, 0 none"
     )
     ema: float = Field(default=0.998, ge=0, lt=1, description="Decay of the running mean of weights; 0 for none")
     amp: Literal["off", "bf16", "fp16"] = Field(default="off", description="Mixed precision of the forward pass")

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from core.errors import ModelError
-from training.finetune.batches import Batch, Target
+from training.finetune.batches import Batch
 from training.finetune.checkpoints import Parts, Progress
 from training.finetune.determinism import seed_all
 from training.finetune.distributed import World, faults_of
@@ -62,11 +62,20 @@ def take_step(
     return {**sums, "grad_norm": float(norm) if math.isfinite(float(norm)) else 0.0}
 
 
+def taught_by_mean(
+    batches: Sequence[Batch], parts: Parts, step: int, world: World
+) -> tuple[list[Batch], dict[str, float]]:
+    """Return the batches of a step with the targets that the run's tutor makes of them, and what the journal says."""
+    if parts.tutor is None:
+        return list(batches), {}
+    return parts.tutor.taught(batches, parts.mean_net, step, world)
+
+
 def forward(losses_of: nn.Module, batch: Batch, settings: FinetuneSettings, world: World) -> dict[str, Tensor]:
     """Return the parts of a batch's loss, in the precision that the settings say."""
     device, precision = world.device, _AMP[settings.amp]
     images = [image.to(device, non_blocking=True) for image in batch.images]
-    targets = [Target(t.boxes.to(device), t.classes.to(device), t.ignored.to(device)) for t in batch.targets]
+    targets = [target.to(device) for target in batch.targets]
     with torch.autocast(device.type, dtype=precision, enabled=precision is not None):
         losses: dict[str, Tensor] = losses_of(images, targets)
     return losses

@@ -96,10 +96,10 @@ def test_boxes_enclose_what_is_drawn(seed: int, monkeypatch: pytest.MonkeyPatch)
         before.append(picture.copy())
         return picture
 
-    true_counter = randomised._counter
-    monkeypatch.setattr(randomised, "_counter", counter)
+    true_counter = randomised.counter
+    monkeypatch.setattr(randomised, "counter", counter)
     monkeypatch.setattr(randomised, "lay", watched)
-    monkeypatch.setattr(randomised, "_lit", lambda rng, picture: picture)  # light and noise change every pixel
+    monkeypatch.setattr(randomised, "lit", lambda rng, picture: picture)  # light and noise change every pixel
     drawn = scene(np.random.default_rng([77, seed]), SIDE)
     inside = np.zeros((SIDE, SIDE), bool)
     for x1, y1, x2, y2 in drawn.boxes:
