@@ -18,6 +18,7 @@ from app.api import (
     replays,
     settings,
     stats,
+    teaching,
     webhooks,
     zones,
 )
@@ -40,6 +41,7 @@ def all_operations() -> tuple[Operation, ...]:
         evidence,
         events,
         dishes,
+        teaching,
         stats,
         models,
         replays,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.api.problems import ApiProblem
+from app.dish_desk import DishDesk
 from app.feeds import EventFeed, StateFeed
 from app.replay_jobs import ReplayJobs
 from app.settings_file import SettingsFile
@@ -29,7 +30,7 @@ class Services:
 
     Attributes:
         config: of the running site; None where there is no file (tests of the pages).
-        settings: the configuration file; replays the jobs; None likewise.
+        settings: the configuration file; replays the jobs; dishes the taught menu; None likewise.
     """
 
     site: Site
@@ -44,6 +45,7 @@ class Services:
     config: LoadedConfig | None
     settings: SettingsFile | None
     replays: ReplayJobs | None
+    dishes: DishDesk | None
 
     def known_config(self) -> LoadedConfig:
         """Return the configuration.
@@ -79,5 +81,6 @@ def make_services(site: Site, config: LoadedConfig | None = None) -> Services:
         viewers=Viewers(VIEWERS),
         config=config,
         settings=None if path is None else SettingsFile(path, clock),
+        dishes=None if config is None else DishDesk(config, clock, site.timezone),
         replays=None if config is None or path is None else ReplayJobs(path, config.site.replays, clock, site.closing),
     )

@@ -28,6 +28,12 @@ def desk_pages(site: Site, config: LoadedConfig | None) -> Blueprint:
     def zones() -> str:
         return render_template("zones.html", file=name)
 
+    @pages.get("/menu")
+    def menu() -> str:
+        lanes = [lane_id for lane_id in site.lane_ids if current_person().may_see(lane_id)]
+        may_teach = config is not None and current_person().may(Action.TEACH)
+        return render_template("menu.html", lanes=lanes, may_teach=may_teach)
+
     @pages.get("/models")
     def models() -> str:
         lanes = [lane_id for lane_id in site.lane_ids if current_person().may_see(lane_id)]

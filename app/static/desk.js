@@ -73,7 +73,7 @@ const Desk = (() => {
   /** A dialog with a title; closes with Esc or its Cancel button, and is gone then. Returns the dialog. */
   function dialog(title, body, ...buttons) {
     const head = make("h2", { id: `dialog-${Date.now()}` }, title);
-    const close = button(Traylane.t("cancel"), () => box.close());
+    const close = button(Traylane.t(buttons.length ? "cancel" : "close"), () => box.close());
     const box = make("dialog", { class: "wide", "aria-labelledby": head.id }, head, body, make("div", { class: "row end" }, close, ...buttons));
     box.addEventListener("close", () => box.remove());
     document.body.append(box);
