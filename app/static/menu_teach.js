@@ -93,7 +93,7 @@ const Teach = (() => {
         addEventListener("pointercancel", up);
       });
       show(box);
-      const seen = photo.boxes.map((one, i) => button(`${i + 1}: ${one.label}`, () => {
+      const seen = photo.boxes.map((one, i) => button(`${i + 1}: ${(known.find((other) => other.name === one.label) || { title: one.label }).title}`, () => {
         box = one.box;
         show(box);
         look();
@@ -124,7 +124,7 @@ const Teach = (() => {
       go.disabled = false;
       const { thumbnail, warnings, found } = answer.content;
       alike = answer.content.alike;
-      cut.replaceChildren(make("img", { src: `data:image/jpeg;base64,${thumbnail}`, alt: t("this_is_cut"), id: "cutout" }), make("div", {}, make("b", {}, t("this_is_cut")), make("br"), make("span", { class: "note" }, found)));
+      cut.replaceChildren(make("img", { src: `data:image/jpeg;base64,${thumbnail}`, alt: t("this_is_cut"), id: "cutout" }), make("div", {}, make("b", {}, t("this_is_cut")), make("br"), make("span", { class: "note" }, found === "given" ? "" : found)));
       judged.replaceChildren(...warnings.map((warning) => make("p", { class: "banner warn inset" }, `▲ ${warning}`)), ...alike.slice(0, 1).map((one) => lookalike(one, thumbnail)));
       go.hidden = alike.length > 0;
     }
@@ -221,7 +221,7 @@ const Teach = (() => {
     const lane = make("select", { "aria-label": t("lane") }, lanes.map((one) => new Option(one, one)));
     lane.addEventListener("change", () => fromLane(lane.value));
     const sources = make("div", { class: "sources" }, lanes.length ? [lane, button(t("fresh"), () => fromLane(lane.value), "", "live")] : null, button(t("from_file_button"), fromFile, "", "add"));
-    const values = dish ? [] : [name.box, make("div", { class: "fields" }, cost.box, plu.box), category.box, days.box];
+    const values = dish ? [] : [name.box, make("div", { class: "fields" }, cost.box, plu.box, category.box), days.box];
     const names = make("datalist", { id: "known-categories" }, [...new Set(known.map((one) => one.category).filter(Boolean))].map((one) => new Option(one)));
     category.input.setAttribute("list", names.id);
     const body = make("div", { class: "teach-grid" }, make("div", {}, sources, source), make("div", {}, cut, judged, values, names));

@@ -30,6 +30,7 @@ ARGUMENTS = {
     "model": "traynet@1",
     "replay_id": "none",
     "letter_id": "1",
+    "other_id": "none",
     "number": "0",
     "sha256": "0" * 64,
 }
