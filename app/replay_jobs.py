@@ -256,7 +256,8 @@ class ReplayJobs:
         command = [
             sys.executable, "-m", "app", "replay", str(self._settings.recordings / job.recording),
             "--config", str(config), "--config-folder", str(self._config.resolve().parent), "--lane", job.lane_id,
-            "--stride", str(job.stride), "--out", str(folder / "result"), *(["--model", job.model] if job.model else []),
+            "--stride", str(job.stride), "--out", str(folder / "result"),
+            *(["--model", job.model] if job.model else []),
         ]  # fmt: skip
         with (folder / "log.txt").open("wb") as log:
             child = subprocess.Popen(  # noqa: S603 - our own program, no shell, names are checked
