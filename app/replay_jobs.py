@@ -18,11 +18,11 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from app.replay_compare import ReplayedBill, read_bills
 from checkout.config import ReplaySettings
 from core.clock import Clock
 from core.errors import DataError, FolderUnusable
 from core.files import write_atomic
-from replay.compare import ReplayedBill, read_bills
 
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
 _SUFFIXES = (".mp4", ".mkv", ".mov", ".avi", ".webm", ".ts")

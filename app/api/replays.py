@@ -11,10 +11,10 @@ from app.api.operation import Call, Operation, Reply
 from app.api.problems import ApiProblem, unknown
 from app.api.services import no_file
 from app.api.shapes import LaneId, Shape, UtcTime
+from app.replay_compare import ReplayedBill, compare
 from app.replay_jobs import Job, ReplayJobs, TooManyJobs
 from checkout.build import build_registry
 from core.clock import utc_text
-from replay.compare import ReplayedBill, compare
 
 HTML = "text/html; charset=utf-8"
 

@@ -1,4 +1,4 @@
-"""The pages of those who run the place, in a real browser on a real appliance: settings, zones, models, menu, replays."""
+"""The pages of those who run the place, in a real browser on a real appliance: settings, models, menu, replays."""
 
 from __future__ import annotations
 
@@ -155,7 +155,8 @@ def test_two_replays_of_a_recording_are_compared_bill_by_bill(running, page):
     expect(page.locator("#runs .chip.good")).to_have_count(2, timeout=3 * PATIENCE_MS)
     page.locator("#runs tr", has_text="traynet@1").locator("button").first.click()
     expect(page.locator("#result video")).to_be_visible(timeout=PATIENCE_MS)
-    page.wait_for_function("document.querySelector('#result video').duration > 5")
+    loaded = "video => video.duration || new Promise(done => video.onloadedmetadata = () => done(video.duration))"
+    assert page.locator("#result video").evaluate(loaded) > 5
     for i in range(2):
         page.locator("#runs input").nth(i).check()
     expect(page.locator("#result .summary")).to_be_visible(timeout=PATIENCE_MS)
@@ -172,7 +173,7 @@ def test_no_page_has_a_serious_fault_of_access(running, dark):
         found = []
         for path in ("/settings", "/settings/zones", "/models", "/menu", "/replay"):
             page.goto(running.url + path)
-            page.wait_for_function("!document.querySelector('.loading')")
+            expect(page.locator(".loading")).to_have_count(0, timeout=PATIENCE_MS)
             violations = Axe().run(page).response["violations"]
             found += [
                 (path, one["id"], one["nodes"][0]["html"][:200])
