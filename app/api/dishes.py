@@ -59,6 +59,7 @@ class PhotoQuery(Shape):
     """How large."""
 
     side: Whole = Field(default=320, ge=32, le=800, description="Pixels")
+    v: str = Field(default="", pattern=r"^[0-9a-f]{0,64}$", description="Hash of the photo, so that it may be kept")
 
 
 def shown_dish(name: str, record: DishRecord, today: datetime.date, taught: bool) -> DishShape:

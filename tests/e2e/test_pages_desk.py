@@ -36,7 +36,7 @@ def running(tmp_path_factory) -> Iterator[Running]:
     config["menu"]["store"] = str(folder / "menu")
     config["lanes"]["lane1"]["source"] = {"url": "synthetic://easy?seed=7&fps=3&size=640x360"}
     with appliance(folder, config) as there:
-        there.wait_for(lambda state: state["items_in_zone"] is not None, "lane1", 60, "first frame")
+        there.wait_for(lambda state: state["items_in_zone"] is not None, "lane1", 180, "first frame")
         path = folder / "site.yaml"
         path.write_text(COMMENT + path.read_text())
         yield there
@@ -137,6 +137,8 @@ def test_a_dish_is_taught_from_a_lanes_picture_and_taken_back(running, page):
     page.locator("dialog[open] .row.end .button.primary").click()
     card = page.locator("article[data-dish='Dish of the day']")
     expect(card.locator("img")).to_be_visible(timeout=PATIENCE_MS)
+    loaded = "image => image.complete ? image.naturalWidth : new Promise(done => image.onload = () => done(image.naturalWidth))"
+    assert card.locator("img").evaluate(loaded) > 100
     taught = next(dish for dish in running.get("/api/v1/menu")["dishes"] if dish["name"] == "Dish of the day")
     assert taught["price"] == 6.4
     assert len(taught["photos"]) == 1
