@@ -137,7 +137,7 @@ def test_a_dish_is_taught_from_a_lanes_picture_and_taken_back(running, page):
     page.locator("dialog[open] .row.end .button.primary").click()
     card = page.locator("article[data-dish='Dish of the day']")
     expect(card.locator("img")).to_be_visible(timeout=PATIENCE_MS)
-    loaded = "image => image.complete ? image.naturalWidth : new Promise(done => image.onload = () => done(image.naturalWidth))"
+    loaded = "image => image.decode().then(() => image.naturalWidth)"
     assert card.locator("img").evaluate(loaded) > 100
     taught = next(dish for dish in running.get("/api/v1/menu")["dishes"] if dish["name"] == "Dish of the day")
     assert taught["price"] == 6.4
