@@ -157,6 +157,7 @@
     const bills = found.pairs.map((pair) => ({ ...(pair.other || pair.one), opened_s: pair.from_s, differs: pair.kind !== "same" }));
     const { box, seek } = makePlayer(other, bills, lastMoment(bills));
     const all = make("input", { type: "checkbox" });
+    all.checked = !found.different;
     const body = make("tbody", {});
     const show = () => body.replaceChildren(...found.pairs.filter((pair) => all.checked || pair.kind !== "same").map((pair) => make("tr", {},
       make("td", {}, button(clock(pair.from_s), () => seek(pair.from_s), "small")),
