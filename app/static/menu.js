@@ -152,7 +152,7 @@
     });
   }
 
-  function bringIn() {
+  function importTable() {
     const input = make("input", { type: "file", accept: ".csv,text/csv", id: "table", "aria-label": t("choose_table") });
     const result = make("div", { role: "status" });
     const go = button(t("save"), take, "primary");
@@ -203,7 +203,7 @@
   if (mayTeach) {
     byId("teach").addEventListener("click", () => teach());
     byId("history").addEventListener("click", history);
-    byId("import").addEventListener("click", bringIn);
+    byId("import").addEventListener("click", importTable);
   }
   document.addEventListener("keydown", (event) => {
     if (event.target.closest("input, select, textarea, dialog") || event.ctrlKey || event.metaKey || event.altKey) return;

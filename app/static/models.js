@@ -84,7 +84,7 @@
       }
       pickedNow();
     });
-    return make("article", { class: `card model${model.channels.length || running.length ? " inforce" : ""}`, "aria-label": model.model },
+    return make("article", { class: `card model${model.channels.length || running.length ? " serving" : ""}`, "aria-label": model.model },
       make("header", {}, make("h3", {}, model.model), make("ul", { class: "chips" }, chips)),
       headline(model), facts(model), details(model),
       make("div", { class: "row end" }, make("label", { class: "choice" }, tick, t("compare_this")),
