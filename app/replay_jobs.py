@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from app.replay_compare import ReplayedBill, read_bills
 from checkout.config import ReplaySettings
 from core.clock import Clock
 from core.errors import DataError, FolderUnusable
@@ -27,6 +28,7 @@ from core.redact import redact_text
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
 _SUFFIXES = (".mp4", ".mkv", ".mov", ".avi", ".webm", ".ts")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,199}")
+_TOLD = re.compile(r"(\d+) of (\d+) frames")
 _LOG_BYTES = 4000
 _POLL_S = 0.2
 _STOP_S = 5.0
@@ -48,6 +50,8 @@ class Job:
     Attributes:
         lane_id: whose settings are used.
         stride: every so many frames one is decided.
+        model: instead of the configuration's, or "".
+        settings_sha256: of a former configuration that is used instead of today's, or "".
         why: of a failure, or "".
     """
 
@@ -61,6 +65,8 @@ class Job:
     began_at_s: float | None = None
     ended_at_s: float | None = None
     why: str = ""
+    model: str = ""
+    settings_sha256: str = ""
 
 
 class TooManyJobs(Exception):
@@ -93,8 +99,18 @@ class ReplayJobs:
         clips = [path for path in found if path.suffix.lower() in _SUFFIXES and path.is_file()]
         return [Recording(path.name, path.stat().st_size, path.stat().st_mtime) for path in clips]
 
-    def ask(self, recording: str, lane_id: str, stride: int, by: str) -> Job:
+    def ask(
+        self, recording: str, lane_id: str, stride: int, by: str, model: str = "", former: tuple[str, str] | None = None
+    ) -> Job:
         """Queue a replay.
+
+        Args:
+            recording: its name.
+            lane_id: whose settings are used.
+            stride: decide every so many frames.
+            by: who asks.
+            model: instead of the configuration's.
+            former: hash and text of a former configuration that is used instead of today's.
 
         Raises:
             DataError: there is no such recording.
@@ -109,8 +125,14 @@ class ReplayJobs:
                     self._write(left)
             if sum(job.state == "waiting" for job in self._read_all()) >= self._settings.waiting_jobs:
                 raise TooManyJobs
-            job = Job(str(uuid.uuid4()), recording, lane_id, stride, by, "waiting", self._clock.utc_s())
+            sha256, text = former or ("", "")
+            job = Job(
+                str(uuid.uuid4()), recording, lane_id, stride, by, "waiting", self._clock.utc_s(),
+                model=model, settings_sha256=sha256,
+            )  # fmt: skip
             self._write(job)
+            if former is not None:
+                self._keep_settings(job, text)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="replays", daemon=True)
                 self._thread.start()
@@ -149,6 +171,27 @@ class ReplayJobs:
         path = self._folder(job.job_id) / "result" / "report.html"
         return path if path.is_file() else None
 
+    def bills(self, job: Job) -> tuple[ReplayedBill, ...] | None:
+        """Return the bills of a job that is done, None before.
+
+        Raises:
+            FormatError: the file is damaged.
+        """
+        path = self._folder(job.job_id) / "result" / "bills.json"
+        return read_bills(path) if path.is_file() else None
+
+    def video(self, job: Job) -> Path | None:
+        """Return the marked-up video of a job that is done."""
+        path = self._folder(job.job_id) / "result" / "marked.mp4"
+        return path if path.is_file() else None
+
+    def progress(self, job: Job) -> float:
+        """Return the share of the recording that is done, 0 to 1, as the replay told it last."""
+        if job.state != "running":
+            return 1.0 if job.state == "done" else 0.0
+        told = _TOLD.findall(self.log(job))
+        return int(told[-1][0]) / max(1, int(told[-1][1])) if told else 0.0
+
     def log(self, job: Job) -> str:
         """Return the end of what the replay said."""
         path = self._folder(job.job_id) / "log.txt"
@@ -183,6 +226,13 @@ class ReplayJobs:
         except OSError as err:
             raise FolderUnusable(f"{folder}: cannot be written: {err.strerror}; free space or change replays") from err
 
+    def _keep_settings(self, job: Job, text: str) -> None:
+        path = self._folder(job.job_id) / "settings.yaml"
+        try:
+            write_atomic(path, text)
+        except OSError as err:
+            raise FolderUnusable(f"{path}: cannot be written: {err.strerror}; free space or change replays") from err
+
     def _run(self) -> None:
         while not self._closing.is_set():
             self._asked.wait(1.0)
@@ -203,10 +253,12 @@ class ReplayJobs:
     def _replay(self, job: Job) -> Job:
         """Run one replay to its end, its cancellation, its time limit, or the end of the program."""
         folder = self._folder(job.job_id)
+        config = self._folder(job.job_id) / "settings.yaml" if job.settings_sha256 else self._config
         command = [
             sys.executable, "-m", "app", "replay", str(self._settings.recordings / job.recording),
-            "--config", str(self._config), "--lane", job.lane_id, "--stride", str(job.stride),
-            "--no-video", "--out", str(folder / "result"),
+            "--config", str(config), "--config-folder", str(self._config.resolve().parent), "--lane", job.lane_id,
+            "--stride", str(job.stride), "--out", str(folder / "result"),
+            *(["--model", job.model] if job.model else []),
         ]  # fmt: skip
         with (folder / "log.txt").open("wb") as log:
             child = subprocess.Popen(  # noqa: S603 - our own program, no shell, names are checked

@@ -67,6 +67,11 @@ class LaneScreen:
             self._closed = True
             self._changed.notify_all()
 
+    def latest(self) -> LaneUpdate | None:
+        """Return the newest update that has a frame, None before the first one."""
+        with self._changed:
+            return self._update
+
     def picture(self, after: int, timeout_s: float) -> Picture | None:
         """Return the newest picture whose number is above `after`, waiting up to `timeout_s`.
 
@@ -87,11 +92,9 @@ class LaneScreen:
             return self._rendered
 
 
-def encode_jpeg(image: NDArray[np.uint8]) -> bytes:
+def encode_jpeg(image: NDArray[np.uint8], quality: int = JPEG_QUALITY) -> bytes:
     """Return an RGB image (H, W, 3) uint8 as JPEG bytes."""
-    done, buffer = cv2.imencode(
-        ".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
-    )
+    done, buffer = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
     if not done:
         raise ValueError(f"cannot encode an image of shape {image.shape} as JPEG")
     return bytes(buffer)

@@ -150,17 +150,54 @@ def with_changes(text: str, changes: Sequence[tuple[str, Value]]) -> str:
     Raises:
         ConfigError: the text is not YAML, or a key leads through a plain value.
     """
-    yaml = YAML()
-    yaml.preserve_quotes, yaml.width = True, 4096
-    try:
-        content = yaml.load(text) or {}
-    except YAMLError as err:
-        raise ConfigError(f"not valid YAML: {' '.join(str(err).split())[:300]}") from err
+    yaml, content = _round_trip(text)
     for key, value in changes:
         _put(content, key, value)
     out = io.StringIO()
     yaml.dump(content, out)
     return out.getvalue()
+
+
+def value_at(text: str, key: str) -> Value:
+    r"""Return what a configuration says for a dotted key, None where it says nothing.
+
+    >>> value_at("lanes:\n  a: {detect: {fps: 20}}\n", "lanes.a.detect.fps"), value_at("lanes: {}\n", "lanes.a.zones")
+    (20, None)
+
+    Raises:
+        ConfigError: the text is not YAML.
+    """
+    place: object = _round_trip(text)[1]
+    for step in key.split("."):
+        if not isinstance(place, dict) or step not in place:
+            return None
+        place = place[step]
+    return _plain(place)
+
+
+def _plain(value: object) -> Value:
+    """Return plain values in the place of those that know their comments."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if value is None or isinstance(value, bool):
+        return value
+    return int(value) if isinstance(value, int) else float(value) if isinstance(value, float) else str(value)
+
+
+def _round_trip(text: str) -> tuple[YAML, object]:
+    """Return the parser that keeps comments and what it read.
+
+    Raises:
+        ConfigError: the text is not YAML.
+    """
+    yaml = YAML()
+    yaml.preserve_quotes, yaml.width = True, 4096
+    try:
+        return yaml, yaml.load(text) or {}
+    except YAMLError as err:
+        raise ConfigError(f"not valid YAML: {' '.join(str(err).split())[:300]}") from err
 
 
 def sha256_of_text(text: str) -> str:

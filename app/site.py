@@ -235,6 +235,10 @@ class Site:
         """Return the health of every lane."""
         return {lane_id: view.lane.health() for lane_id, view in self._views.items()}
 
+    def lane_models(self) -> dict[str, str]:
+        """Return the full name of the model that each lane runs."""
+        return {lane_id: view.lane.model for lane_id, view in self._views.items()}
+
     def not_ready(self) -> list[str]:
         """Return one line per lane that has not decided a frame lately; nothing when all is well."""
         lines = []

@@ -17,6 +17,7 @@ from app.pages.account import account_pages
 from app.pages.audit import audit_pages
 from app.pages.bills import bill_pages
 from app.pages.dashboards import dashboard_pages
+from app.pages.desk import desk_pages
 from app.pages.display import display_pages
 from app.pages.frame import add_frame
 from app.pages.live import live_pages
@@ -55,6 +56,7 @@ def create_app(site: Site, accounts: Accounts | None = None, config: LoadedConfi
     app.register_blueprint(bill_pages(site, services))
     app.register_blueprint(question_pages(site))
     app.register_blueprint(dashboard_pages(dashboards))
+    app.register_blueprint(desk_pages(site, config))
     app.register_blueprint(login_pages(accounts))
     app.register_blueprint(account_pages(accounts))
     app.register_blueprint(user_pages(site, accounts))

@@ -121,6 +121,11 @@ class Lane:
         self._ready: Knowledge | None = None
 
     @property
+    def model(self) -> str:
+        """Full name of the detector that runs, such as "traynet@2/int8"."""
+        return self._pipeline.detector.name
+
+    @property
     def latest(self) -> LaneUpdate | None:
         """The newest update that has a frame."""
         return self._latest

@@ -27,9 +27,9 @@ from checkout.menu_store import MenuStore
 from core.errors import DataError
 from core.records import Box
 from models.detector import Detector
-from models.dish_photo import DishPhoto, content_hash, encode_photo, prepare_photo, thumbnail
+from models.dish_photo import DishPhoto, content_hash, encode_photo, prepare_photo, thumbnail, views_of
 from models.embedder import Embedder
-from models.gallery import Gallery, Vectors, make_gallery, resemblances
+from models.gallery import Gallery, Resemblance, Vectors, make_gallery, resemblances
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +78,23 @@ class TeachOutcome:
     warnings: tuple[str, ...]
     thumbnail: bytes
     found: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a photo would teach, before it does.
+
+    Attributes:
+        thumbnail: JPEG of what was taken for the dish.
+        found: how the dish was found in the photo.
+        warnings: what could be better, for people.
+        alike: dishes that it is easily confused with, the most alike first.
+    """
+
+    thumbnail: bytes
+    found: str
+    warnings: tuple[str, ...]
+    alike: tuple[Resemblance, ...]
 
 
 class Teacher:
@@ -154,6 +171,28 @@ class Teacher:
             thumbnail(prepared[-1]),
             tuple(photo.found for photo in prepared),
         )
+
+    def look(self, photo: bytes, name: str, box: Box | None) -> Look:
+        """Return what a photo would teach of a dish; nothing is kept.
+
+        Args:
+            photo: content of the file.
+            name: of the dish, which cannot be its own look-alike; "" for a new one.
+            box: where the dish is in the photo, pixels; found out if not given.
+
+        Raises:
+            DataError: the photo cannot be used; says why, and what to do.
+            ModelError: a model cannot be loaded.
+        """
+        embedder = self._models()
+        prepared = self._prepare([photo], TeachRequest(name, box=box))[0]
+        gallery = self.store.gallery(self.store.current(), embedder.name, embedder, self._vectors)
+        alike: list[Resemblance] = []
+        if len(gallery):
+            views = np.ascontiguousarray(embedder.embed(views_of(prepared)), dtype=np.float32)
+            limit = gallery.calibration.lookalike
+            alike = [one for one in resemblances(gallery, name, views) if one.similarity >= limit]
+        return Look(thumbnail(prepared), prepared.found, prepared.warnings, tuple(alike[:3]))
 
     def _models(self) -> Embedder:
         if self._embedder is None:

@@ -249,6 +249,15 @@ class Registry:
             self._check_held(self.load(before.model), before)
             return self.promotions.roll_back(channel, self._entry("rollback", channel, before))
 
+    def verdict(self, ref: str, channel: str = DEFAULT_CHANNEL) -> Verdict:
+        """Return what the gate would say if `ref` were promoted to `channel` now; nothing changes.
+
+        Raises:
+            ModelNotFound: no such model.
+            ModelMismatch: scores are broken, or about other weights.
+        """
+        return self._verdict(self.find(ref).card.ref, self.promotions.holder(channel), None)
+
     def _verdict(self, ref: str, held: Held | None, rules: GateRules | None) -> Verdict:
         mine = self.scores(ref)
         theirs = None if held is None else self.scores(held.model)

@@ -18,6 +18,10 @@ def add(subparsers: Any) -> None:
     parser.add_argument("clip", metavar="CLIP", help="the recording (mp4, mkv, ...)")
     parser.add_argument("--config", type=Path, metavar="CFG", help="site file; by default the shipped demo lane")
     parser.add_argument("--lane", metavar="NAME", help="which lane of the site file; by default its first")
+    parser.add_argument("--model", metavar="NAME@VERSION", help="another model than the site file's")
+    parser.add_argument(
+        "--config-folder", type=Path, metavar="DIR", help="where relative paths of CFG start; by default beside it"
+    )
     parser.add_argument("--truth", type=Path, metavar="TRUTH", help="what really happened, as JSON; makes the figures")
     parser.add_argument("--stride", type=int, default=1, metavar="K", help="decide every K-th frame only; default 1")
     parser.add_argument("--no-video", action="store_true", help="leave out marked.mp4, which takes the most time")
@@ -41,6 +45,8 @@ def run(args: argparse.Namespace) -> int:
         out=args.out,
         config=args.config,
         lane=args.lane,
+        model=args.model,
+        folder=args.config_folder,
         truth=args.truth,
         stride=args.stride,
         video=not args.no_video,

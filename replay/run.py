@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -54,6 +55,8 @@ class Job:
         out: folder for the results.
         config: site file; None for the shipped default.
         lane: lane of the site file; None for its first.
+        model: instead of the site file's models.detector.card.
+        folder: where relative paths of the site file start; None: beside it.
         truth: TRUTH file, or None.
         stride: 1 decides each frame, K every K-th one, as a slower camera would give.
         video: whether to write marked.mp4.
@@ -63,6 +66,8 @@ class Job:
     out: Path
     config: Path | None = None
     lane: str | None = None
+    model: str | None = None
+    folder: Path | None = None
     truth: Path | None = None
     stride: int = 1
     video: bool = True
@@ -80,7 +85,7 @@ def replay(job: Job, clock: Clock | None = None) -> dict[str, Any]:
     if job.stride < 1:
         raise ConfigError(f"--stride {job.stride}: must be 1 or more")
     check_out(job.out)
-    config = default_config() if job.config is None else load_config(job.config)
+    config = _configuration(job)
     lane_id, lane = config.lane(job.lane)
     truth = Truth() if job.truth is None else load_truth(job.truth)
     clock = clock or SystemClock()
@@ -118,6 +123,17 @@ def replay(job: Job, clock: Clock | None = None) -> dict[str, Any]:
         detector.close()
         live_menu.close()
     return result
+
+
+def _configuration(job: Job) -> LoadedConfig:
+    config = default_config() if job.config is None else load_config(job.config)
+    if job.folder is not None:
+        config = dataclasses.replace(config, folder=job.folder.resolve())
+    if job.model is None:
+        return config
+    detector = config.site.models.detector.model_copy(update={"card": job.model})
+    models = config.site.models.model_copy(update={"detector": detector})
+    return dataclasses.replace(config, site=config.site.model_copy(update={"models": models}))
 
 
 def source_settings(lane: LaneConfig, clip: str, stride: int) -> SourceSettings:

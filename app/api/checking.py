@@ -13,7 +13,6 @@ from app.api.operation import Operation
 from app.api.problems import ApiProblem
 from app.api.shapes import FieldError, Shape
 
-MAX_BODY_BYTES = 1024 * 1024
 _SHOWN_ERRORS = 20
 
 
@@ -61,11 +60,11 @@ def checked_body(operation: Operation, request: Request) -> tuple[Shape | None, 
     Raises:
         ApiProblem: 413 too long, 415 not JSON by its type, 400 not JSON, 422 a field is wrong.
     """
-    request.max_content_length = MAX_BODY_BYTES
+    request.max_content_length = operation.most_bytes
     try:
         raw = request.get_data(cache=True)
     except RequestEntityTooLarge as err:
-        limit = f"a body here has at most {MAX_BODY_BYTES // 1024} KiB"
+        limit = f"a body here has at most {operation.most_bytes // 1024} KiB"
         raise ApiProblem(413, "Body too large", limit) from err
     if operation.body is None:
         return None, raw

@@ -159,6 +159,8 @@ def _respond(operation: Operation, reply: Reply) -> Response:
         # Conditional: browsers seek in a clip by asking for ranges of it.
         response = send_file(reply.file.resolve(), mimetype=reply.media, conditional=True)
         response.headers["Cache-Control"] = "private, max-age=60"
+    elif reply.body is not None:
+        response = Response(reply.body, status=reply.status, content_type=reply.media)
     elif reply.stream is not None:
         pieces: Iterable[str] = reply.stream
         if request.method == "HEAD":

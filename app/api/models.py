@@ -2,41 +2,34 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 
+from app.api.model_shapes import (
+    FigureShape,
+    GateShape,
+    LaneModelShape,
+    LineageShape,
+    ModelList,
+    ModelShape,
+    SetShape,
+)
 from app.api.operation import Call, Operation, Reply
 from app.api.problems import ApiProblem, unknown
 from app.api.shapes import FieldError, Note, Shape
 from app.guard import audit, current_person
 from checkout.build import build_menu, build_registry
+from core.errors import TraylaneError
+from models.bare_onnx import find_model
+from models.card import find_weights
+from models.gate import ScoreRecord
 from models.promotions import DEFAULT_CHANNEL, Entry
 from models.registry import Known, Registry
 
 _REF = r"^[a-z0-9][a-z0-9_.-]{0,99}@[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$"
 _CHANNEL = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
-
-
-class ModelShape(Shape):
-    """One model that can be named."""
-
-    model: str = Field(description="NAME@VERSION", examples=["traynet@1"])
-    origin: Literal["shipped", "registry"] = Field(description="Came with the program, or was imported")
-    labels: list[str] = Field(description="What it reports")
-    licence: str = Field(description="Of the weights")
-    weights_sha256: str = Field(description="Of the weights")
-    precisions: list[str] = Field(description="In which it runs")
-    channels: list[str] = Field(description="Where it is promoted")
-    scored: bool = Field(description="Whether it was evaluated: the gate wants that")
-
-
-class ModelList(Shape):
-    """All models."""
-
-    models: list[ModelShape] = Field(description="Shipped ones first")
-    channels: dict[str, str] = Field(description="What each channel runs")
-    follows: str = Field(description="What the configuration names; lanes follow promotions if it begins with @")
 
 
 class PromotionShape(Shape):
@@ -73,6 +66,12 @@ class PromoteBody(Shape):
     force: Note = Field(default="", description="Overrule the gate: why; written down")
 
 
+class GateQuery(Shape):
+    """Whose place the model would take."""
+
+    channel: str = Field(default=DEFAULT_CHANNEL, pattern=_CHANNEL, description="default, or a lane's id")
+
+
 class RollbackBody(Shape):
     """Where the model before shall run again."""
 
@@ -85,15 +84,25 @@ def _registry(call: Call) -> Registry:
 
 def _shown(registry: Registry, known: Known, channels: dict[str, str]) -> ModelShape:
     card = known.card
+    record, trouble = _scores(registry, card.ref)
     return ModelShape(
         model=card.ref,
         origin=known.origin,
+        task=card.task,
+        architecture=card.decoder or card.task,
+        input_size=(card.input.width, card.input.height),
         labels=list(card.labels),
         licence=card.licence,
+        source=card.source,
+        notes=card.notes,
         weights_sha256=card.sha256,
+        size_bytes=_size(known),
         precisions=[str(card.precision), *card.variants],
+        lineage=None if card.lineage is None else LineageShape(**card.lineage.model_dump()),
         channels=[channel for channel, model in channels.items() if model == card.ref],
-        scored=registry.scores(card.ref) is not None,
+        scored=record is not None,
+        scores=[] if record is None else _sets(record),
+        scores_trouble=trouble,
     )
 
 
@@ -107,12 +116,60 @@ def _is_shown(call: Call, channel: str) -> bool:
     return channel == DEFAULT_CHANNEL or call.sees(channel)
 
 
+def _scores(registry: Registry, ref: str) -> tuple[ScoreRecord | None, str]:
+    """Return a model's scores, or why they cannot be used: that concerns one model, and not the list."""
+    try:
+        return registry.scores(ref), ""
+    except TraylaneError as err:
+        return None, str(err)
+
+
+def _size(known: Known) -> int | None:
+    """Return the bytes of a model's weights, None where they are missing."""
+    card = known.card
+    try:
+        files = [find_weights(card, known.path)]
+        if card.second_stage is not None:
+            files.append(find_weights(card.model_copy(update={"file": card.second_stage.file}), known.path))
+        return sum(Path(file).stat().st_size for file in files)
+    except (TraylaneError, OSError):
+        return None
+
+
+def _sets(record: ScoreRecord) -> list[SetShape]:
+    return [
+        SetShape(
+            name=one.name,
+            role=one.role,
+            data_sha256=one.data_sha256,
+            pictures=one.pictures,
+            figures={
+                name: FigureShape(value=figure.value, low=figure.low, high=figure.high)
+                for name, figure in one.figures.items()
+            },
+        )
+        for one in record.sets
+    ]
+
+
+def _lane(call: Call, registry: Registry, lane_id: str, runs: str) -> LaneModelShape:
+    """Tell what a lane runs, and what it would run if it were started now."""
+    config = call.services.known_config()
+    try:
+        card = find_model(config.site.models.detector.card, config.folder, registry=registry, lane=lane_id)
+    except TraylaneError as err:
+        return LaneModelShape(lane_id=lane_id, runs=runs, next=None, why=str(err))
+    return LaneModelShape(lane_id=lane_id, runs=runs, next=card.ref, why="")
+
+
 def _models(call: Call) -> Reply:
     registry = _registry(call)
     channels = _channels(call, registry)
     shown = [_shown(registry, known, channels) for known in registry.models()]
     follows = call.services.known_config().site.models.detector.card
-    return Reply(ModelList(models=shown, channels=channels, follows=follows))
+    running = call.services.site.lane_models()
+    lanes = [_lane(call, registry, lane_id, running[lane_id]) for lane_id in call.lane_ids]
+    return Reply(ModelList(models=shown, channels=channels, lanes=lanes, follows=follows))
 
 
 def _model(call: Call) -> Reply:
@@ -129,6 +186,16 @@ def _history(call: Call) -> Reply:
     entries = _registry(call).promotions.history()
     return Reply(
         PromotionList(promotions=[_promotion(entry) for entry in reversed(entries) if _is_shown(call, entry.channel)])
+    )
+
+
+def _gate(call: Call) -> Reply:
+    registry, ref = _registry(call), call.path_as(ModelPath).model
+    channel = call.query_as(GateQuery).channel
+    _check_channel(call, channel)
+    verdict, held = registry.verdict(ref, channel), registry.promotions.holder(channel)
+    return Reply(
+        GateShape(passed=verdict.passed, held=None if held is None else held.model, reasons=list(verdict.reasons))
     )
 
 
@@ -179,6 +246,10 @@ def operations() -> tuple[Operation, ...]:
         ),
         Operation("models_get", "GET", "/models/{model}", "One model", "models", _model, ModelShape, path=ModelPath,
                   tagged=True),
+        Operation(
+            "models_gate", "GET", "/models/{model}/gate", "What the gate says of a promotion", "models", _gate,
+            GateShape, path=ModelPath, query=GateQuery, problems=(404, 422), more="Nothing changes.",
+        ),
         Operation(
             "models_promote", "POST", "/models/{model}/promotion", "Let lanes run a model, if the gate agrees",
             "models", _promote, PromotionShape, path=ModelPath, body=PromoteBody, once=True, problems=(409,),

@@ -25,6 +25,7 @@ class Reply:
     Attributes:
         content: becomes the JSON body; None for a stream or nothing.
         stream: the body piece by piece.
+        body: the bytes of a small picture.
         file: the body as a file, which may be asked for in ranges.
         media: of the stream.
         headers: further ones.
@@ -33,6 +34,7 @@ class Reply:
     content: BaseModel | None = None
     status: int = 200
     stream: Iterator[str] | None = None
+    body: bytes | None = None
     file: Path | None = None
     media: str = JSON
     headers: tuple[tuple[str, str], ...] = ()
@@ -109,6 +111,7 @@ class Operation:
         tagged: the answer carries an entity tag, and `If-None-Match` is honoured.
         if_match: whether the request may or must carry `If-Match`.
         media: further media types of the answer (`text/csv`, `text/event-stream`).
+        most_bytes: of the body.
         once: a POST that changes something, so `Idempotency-Key` is honoured.
         more: further sentences for the document.
     """
@@ -128,6 +131,7 @@ class Operation:
     tagged: bool = False
     if_match: Literal["no", "may", "must"] = "no"
     media: tuple[str, ...] = ()
+    most_bytes: int = 1024 * 1024
     once: bool = False
     more: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)

@@ -18,7 +18,9 @@ from app.api import (
     replays,
     settings,
     stats,
+    teaching,
     webhooks,
+    zones,
 )
 from app.api.dispatch import make_blueprint
 from app.api.document import Json, make_document
@@ -39,10 +41,12 @@ def all_operations() -> tuple[Operation, ...]:
         evidence,
         events,
         dishes,
+        teaching,
         stats,
         models,
         replays,
         settings,
+        zones,
         webhooks,
         health,
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.api.problems import ApiProblem
+from app.dish_desk import DishDesk
 from app.feeds import EventFeed, StateFeed
 from app.learning import AnswerLearner
 from app.replay_jobs import ReplayJobs
@@ -33,7 +34,7 @@ class Services:
 
     Attributes:
         config: of the running site; None where there is no file (tests of the pages).
-        settings: the configuration file; replays the jobs; None likewise.
+        settings: the configuration file; replays the jobs; dishes the taught menu; None likewise.
         learner: makes photos of answers; None where nothing can be taught.
     """
 
@@ -49,6 +50,7 @@ class Services:
     config: LoadedConfig | None
     settings: SettingsFile | None
     replays: ReplayJobs | None
+    dishes: DishDesk | None
     learner: AnswerLearner | None = None
 
     @property
@@ -93,6 +95,7 @@ def make_services(site: Site, config: LoadedConfig | None = None) -> Services:
         viewers=Viewers(VIEWERS),
         config=config,
         settings=None if path is None else SettingsFile(path, clock),
+        dishes=None if config is None else DishDesk(config, clock, site.timezone),
         replays=None if config is None or path is None else ReplayJobs(path, config.site.replays, clock, site.closing),
         learner=_learner(site, config, clock),
     )

@@ -1,6 +1,10 @@
-"""The configuration: read, check, change, take back. Nobody reads a secret here: see `app/hidden_secrets.py`."""
+"""The configuration: read, check, change, take back. Passwords are not in it: `${ENV}` names stay names."""
 
 from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Literal
 
 from pydantic import Field, JsonValue
 
@@ -11,7 +15,8 @@ from app.api.services import no_file
 from app.api.shapes import FieldError, Note, Shape, UtcTime
 from app.guard import audit, current_person
 from app.hidden_secrets import hide, put_back
-from app.settings_file import Fault, SettingsChanged, SettingsFile, sha256_of_text, with_changes
+from app.settings_diff import difference
+from app.settings_file import Fault, SettingsChanged, SettingsFile, sha256_of_text, value_at, with_changes
 from core.clock import utc_text
 from core.errors import ConfigError
 
@@ -22,7 +27,7 @@ _SHA256 = r"^[0-9a-f]{64}$"
 class SettingsShape(Shape):
     """The configuration file."""
 
-    text: str = Field(description="The YAML text; passwords in clear are `<hidden>`, and stay when it is saved so")
+    text: str = Field(description="The YAML text, as it is")
     sha256: str = Field(description="Of the text")
     in_force_sha256: str = Field(description="Of the text that the lanes were started with")
     restart_needed: bool = Field(description="The file was changed since the start")
@@ -36,11 +41,20 @@ class FaultShape(Shape):
     message: str = Field(description="What is wrong and what to do")
 
 
+class DiffLine(Shape):
+    """One line of a difference."""
+
+    kind: Literal["same", "added", "removed", "gap"] = Field(description="gap: lines that are the same are left out")
+    line: int = Field(description="1-based, in the file for what is removed, else in the new text; 0 for a gap")
+    text: str = Field(description="The line")
+
+
 class Verdict(Shape):
-    """Whether lanes could be started with a text."""
+    """Whether lanes could be started with a text, and how it differs from the file."""
 
     valid: bool = Field(description="Nothing is wrong")
     faults: list[FaultShape] = Field(description="In the order of the file")
+    diff: list[DiffLine] = Field(description="Against the file as it is; empty if they are the same")
 
 
 class SettingsText(Shape):
@@ -76,6 +90,12 @@ class VersionList(Shape):
     versions: list[VersionShape] = Field(description="Latest first; the last 20 are kept")
 
 
+class VersionPath(Shape):
+    """Which version."""
+
+    sha256: str = Field(pattern=_SHA256, description="Of a kept version")
+
+
 class RollbackBody(Shape):
     """Which text shall be the file again."""
 
@@ -98,13 +118,15 @@ def _settings(call: Call) -> Reply:
 
 
 def _check(call: Call) -> Reply:
-    file = _file(call)
+    file, text = _file(call), call.body_as(SettingsText).text
+    before = file.text()
     try:
-        faults = file.faults(put_back(call.body_as(SettingsText).text, file.text()))
+        faults = file.faults(put_back(text, before))
     except ConfigError as err:
         faults = [Fault(0, "", str(err))]
     told = [FaultShape(line=one.line, key=one.key, message=one.message) for one in faults]
-    return Reply(Verdict(valid=not told, faults=told))
+    diff = [DiffLine(kind=one.kind, line=one.line, text=one.text) for one in difference(hide(before), hide(text))]
+    return Reply(Verdict(valid=not told, faults=told, diff=diff))
 
 
 def _save(call: Call) -> Reply:
@@ -113,15 +135,21 @@ def _save(call: Call) -> Reply:
 
 
 def _change(call: Call) -> Reply:
-    before = _file(call).text()
-    changes = [(one.key, one.value) for one in call.body_as(Changes).changes]
+    before, body = _file(call).text(), call.body_as(Changes)
+    changes = [(one.key, one.value) for one in body.changes]
     try:
-        after = with_changes(before, changes)
+        after = _whole(with_changes(before, changes), before)
+        # From the texts that people may read: the audit shows no secret, old or new.
+        old, new = (_values(hide(text), [key for key, _ in changes]) for text in (before, after))
     except RecursionError as err:
         raise ApiProblem(422, "Bad settings", "a value is nested too deeply to be a setting") from err
     except ConfigError as err:
         raise ApiProblem(422, "Bad settings", str(err), [FieldError(pointer="#/changes", detail=str(err))]) from err
-    return _replace(call, "settings.change", before, _whole(after, before))
+    return _replace(call, "settings.change", before, after, old, new | ({"reason": body.reason} if body.reason else {}))
+
+
+def _values(text: str, keys: Sequence[str]) -> dict[str, str]:
+    return {key: json.dumps(value_at(text, key)) for key in keys}
 
 
 def _whole(text: str, before: str) -> str:
@@ -138,13 +166,28 @@ def _whole(text: str, before: str) -> str:
 
 def _roll_back(call: Call) -> Reply:
     file, wanted = _file(call), call.body_as(RollbackBody).sha256
+    return _replace(call, "settings.rollback", file.text(), _version_text(file, wanted))
+
+
+def _version(call: Call) -> Reply:
+    return Reply(SettingsText(text=hide(_version_text(_file(call), call.path_as(VersionPath).sha256))))
+
+
+def _version_text(file: SettingsFile, wanted: str) -> str:
     text = file.version_text(wanted)
     if text is None:
         raise unknown("version", wanted, [one.sha256 for one in file.versions()])
-    return _replace(call, "settings.rollback", file.text(), text)
+    return text
 
 
-def _replace(call: Call, action: str, before: str, after: str) -> Reply:
+def _replace(
+    call: Call,
+    action: str,
+    before: str,
+    after: str,
+    old: Mapping[str, str] | None = None,
+    new: Mapping[str, str] | None = None,
+) -> Reply:
     """Save a text in the place of the one that the client saw, and write down who did.
 
     Raises:
@@ -163,7 +206,7 @@ def _replace(call: Call, action: str, before: str, after: str) -> Reply:
         raise ApiProblem(412, "Changed meanwhile", str(err)) from err
     if before != after:
         hashes = {"sha256": sha256_of_text(before)}, {"sha256": sha256_of_text(after)}
-        audit(current_person(), action, file.path.name, *hashes)
+        audit(current_person(), action, file.path.name, {**hashes[0], **(old or {})}, {**hashes[1], **(new or {})})
     return Reply(_shown(call, after))
 
 
@@ -201,6 +244,10 @@ def operations() -> tuple[Operation, ...]:
         Operation(
             "settings_versions", "GET", "/settings/versions", "Former texts", "settings", _versions, VersionList,
             tagged=True,
+        ),
+        Operation(
+            "settings_version", "GET", "/settings/versions/{sha256}", "A former text", "settings", _version,
+            SettingsText, path=VersionPath, tagged=True,
         ),
         Operation(
             "settings_roll_back", "POST", "/settings/rollback", "Take a former text again", "settings", _roll_back,

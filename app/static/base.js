@@ -46,8 +46,9 @@ const Traylane = (() => {
   /**
    * Fetch JSON. Sends the form token with everything that changes something; a refusal is told in a toast.
    * Resolves to the answer's JSON (null for an empty one), or undefined after a refusal or without a connection.
+   * With `whole`, resolves to `{ok, status, etag, content}` and leaves it to the page to tell a refusal.
    */
-  async function send(path, { method = "GET", body, signal, timeout_s: timeoutS = 15, headers: more = {} } = {}) {
+  async function send(path, { method = "GET", body, signal, headers: more = {}, whole = false, timeout_s: timeoutS = 15 } = {}) {
     const headers = { Accept: "application/json", ...more };
     if (method !== "GET") headers["X-CSRFToken"] = token;
     if (body !== undefined && !(body instanceof FormData)) headers["Content-Type"] = "application/json";
@@ -70,6 +71,11 @@ const Traylane = (() => {
     if (response.status === 401) {
       toLogIn();
       return undefined;
+    }
+    if (whole) {
+      const json = (response.headers.get("Content-Type") || "").includes("json");
+      const content = json ? await response.json() : { detail: `${t("failed")} (${response.status})` };
+      return { ok: response.ok, status: response.status, etag: response.headers.get("ETag"), content };
     }
     if (!response.ok) {
       toast(await problemText(response), "bad");

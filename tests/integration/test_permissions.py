@@ -32,6 +32,9 @@ ARGUMENTS = {
     "replay_id": "none",
     "letter_id": "1",
     "slug": "sales",
+    "other_id": "none",
+    "number": "0",
+    "sha256": "0" * 64,
 }
 
 
