@@ -75,6 +75,7 @@ def appliance(
     port = port or free_port()
     config = {
         **config,
+        "menu": {"store": str(folder / "menu"), **config.get("menu", {})},
         "store": {"url": f"sqlite:///{folder}/t.db", "spool": str(folder / "spool")},
         "record": {"evidence": {"folder": str(folder / "evidence")}},
         "web": {**config.get("web", {}), "port": port},

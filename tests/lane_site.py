@@ -14,6 +14,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import yaml
 
 from app.accounts.accounts import Accounts
 from app.commands.run import listen
@@ -150,7 +151,12 @@ def lane_site(folder: Path, accounts_of=None) -> Iterator[LaneSite]:
         folder: for store and evidence.
         accounts_of: makes the accounts from the site; nobody logs in without.
     """
-    config, clock = load_config(write_site(folder)), SystemClock()
+    dishes = {
+        dish.name: {"title": dish.title, "price": dish.price, "plu": dish.plu, "category": dish.category}
+        for dish in MENU.dishes.values()
+    }
+    (folder / "menu.yaml").write_text(yaml.safe_dump({"currency": MENU.currency, "dishes": dishes}))
+    config, clock = load_config(write_site(folder, menu=folder / "menu.yaml")), SystemClock()
     zones = make_zones({"tray": ZoneSettings(polygon=ZONE)})
     store = open_store(f"sqlite:///{folder}/t.db", clock)
     counters, lanes, spools, keepers = {}, [], [], []

@@ -17,7 +17,7 @@ _SITE = """
 store: {{url: "{store}", spool: "{folder}/spool"}}
 web: {{port: {port}}}
 models: {{detector: {{card: "{card}", device: "{device}"}}}}
-menu: {{file: {menu}}}
+menu: {{file: {menu}, store: "{folder}/menu"}}
 record: {{evidence: {{folder: "{folder}/evidence"}}}}
 lanes:
   lane1: {{source: {{url: "{source}", timeout_s: 2}}}}

@@ -38,7 +38,7 @@ def answers_on(running: Running, lane_id: str) -> list[dict]:
 def test_three_lanes_bill_their_trays_and_one_asks(tmp_path):
     lanes = {name: lane(f"synthetic://easy?seed={seed}&fps={FPS}&trays=2&pace=fast") for name, seed in SEEDS.items()}
     # Nobody is ever as sure as this: the lane asks about each dish.
-    unsure = {"commit_confidence": 0.99999, "ask_confidence": 0.99998}
+    unsure = {"commit_confidence": 1.0, "ask_confidence": 1.0, "ask_after_s": 0.2}
     lanes["lane3"] = lane(f"synthetic://easy?seed=900900&fps={FPS}", checkout=unsure)
     with appliance(tmp_path, site(lanes)) as running, browser_page() as page:
         running.wait_for(lambda s: s["state"] != "connecting", "lane3", 120, "the first frame")

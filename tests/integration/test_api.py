@@ -394,7 +394,8 @@ def test_settings_are_changed_with_their_comments_and_taken_back(tmp_path):
 
 def test_a_configuration_is_checked_without_saving(shared):
     text = shared.get("/settings")["text"]
-    assert shared.web.post("/api/v1/settings/check", json={"text": text}).get_json() == {"valid": True, "faults": []}
+    checked = shared.web.post("/api/v1/settings/check", json={"text": text}).get_json()
+    assert checked == {"valid": True, "faults": [], "diff": []}
     told = shared.web.post("/api/v1/settings/check", json={"text": text + "nonsense: 1\n"}).get_json()
     assert not told["valid"]
     assert told["faults"] == [

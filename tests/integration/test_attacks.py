@@ -361,11 +361,13 @@ def test_every_change_over_the_api_is_in_the_audit(house):
         Registry(house.folder / "models").add(made_card(house.folder, "two", version, classes=["soup", "cup", "cake"]))
         zoe.call("POST", f"/models/two@{version}/promotion", {"force": "a test"})
     assert zoe.call("POST", "/models/rollback", {}).get_json()["model"] == "two@1"
+    assert zoe.call("POST", f"/bills/{MINE}/confirmation", {}).status_code == 200
     letter_id = dead_letter(house)
     assert zoe.call("POST", f"/webhooks/dead-letters/{letter_id}/resend").status_code == 202
     audited = {
         "replays_ask": "replay.ask", "replays_cancel": "replay.cancel", "bills_correct_line": "bill.replace",
-        "bills_add_line": "bill.add", "models_roll_back": "model.rollback", "dead_letters_resend": "webhook.resend",
+        "bills_add_line": "bill.add", "bills_confirm": "bill.confirm",
+            "models_roll_back": "model.rollback", "dead_letters_resend": "webhook.resend",
     }  # fmt: skip
     for action in audited.values():
         rows = house.rows(action)
@@ -376,8 +378,9 @@ def test_every_change_over_the_api_is_in_the_audit(house):
     elsewhere = {
         "settings_save", "settings_change", "settings_roll_back", "models_promote",  # above
         "lanes_answer", "evidence_erase",  # test_web.py, test_evidence_api.py
+        "menu_teach", "menu_import", "menu_undo", "dishes_change", "dishes_remove",  # test_pages_desk.py
     }  # fmt: skip
-    nothing = {"settings_check", "evidence_rerun"}
+    nothing = {"settings_check", "evidence_rerun", "menu_look"}
     changing = {operation.name for operation in all_operations() if operation.method != "GET"}
     assert changing == set(audited) | elsewhere | nothing, "a new change wants an audit row and a line here"
 

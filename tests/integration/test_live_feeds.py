@@ -171,7 +171,7 @@ def test_a_viewer_that_stalls_is_cut_off_and_holds_nothing(tmp_path, monkeypatch
     with api_site(tmp_path) as site, served(site) as port:
         site.open_bill()
         # Pictures one after another: the backlog of who does not read fills in no time.
-        monkeypatch.setattr("app.web.PICTURE_WAIT_S", 0.0)
+        monkeypatch.setattr("app.pages.pictures.PICTURE_WAIT_S", 0.0)
         stalled = []
         for _ in range(3):
             viewer = socket.create_connection(("127.0.0.1", port), timeout=20)
