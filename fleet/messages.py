@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from checkout.health import LaneHealth
 from checkout.menu import Menu
+from core.clock import utc_text
 from core.records import DecisionKind
 from fleet.ledger import BillState, LineState
 from store.store import StoredEvent
@@ -103,7 +103,7 @@ def messages_for(
         "lane_id": event.lane_id,
         "bill_id": decision.bill_id,
         "kind": str(decision.kind),
-        "decided_at": utc(decision.decided_at_s),
+        "decided_at": utc_text(decision.decided_at_s),
         "reason": decision.reason,
         "confidence": decision.confidence,
         "track_id": decision.track_id,
@@ -132,7 +132,7 @@ def till_events(stored: StoredEvent, before: BillState | None, now: BillState, m
     head: dict[str, Json] = {
         "lane_id": event.lane_id,
         "basket_id": decision.bill_id,
-        "event_time": utc(decision.decided_at_s),
+        "event_time": utc_text(decision.decided_at_s),
         "revision": decision.revision,
         "event_id": event.event_id,
     }
@@ -185,7 +185,7 @@ def stats_message(healths: Mapping[str, LaneHealth], utc_s: float, outbox_depth:
             if latency is None
             else {name: round(1000 * getattr(latency, name), 1) for name in ("p50", "p95", "p99")},
         }
-    return Message(topics.stats, _json({"at": utc(utc_s), "outbox_depth": outbox_depth, "lanes": lanes}), qos=0)
+    return Message(topics.stats, _json({"at": utc_text(utc_s), "outbox_depth": outbox_depth, "lanes": lanes}), qos=0)
 
 
 def evidence_url(bill_id: str) -> str:
@@ -193,19 +193,13 @@ def evidence_url(bill_id: str) -> str:
     return f"/api/v1/bills/{bill_id}/evidence"
 
 
-def utc(seconds: float) -> str:
-    """Return UTC epoch seconds as RFC 3339 text with milliseconds."""
-    moment = datetime.datetime.fromtimestamp(seconds, datetime.UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
 def _bill(state: BillState, menu: Menu) -> dict[str, Json]:
     return {
         "bill_id": state.bill_id,
         "lane_id": state.lane_id,
         "revision": state.revision,
-        "opened_at": utc(state.opened_at_s),
-        "closed_at": None if state.closed_at_s is None else utc(state.closed_at_s),
+        "opened_at": utc_text(state.opened_at_s),
+        "closed_at": None if state.closed_at_s is None else utc_text(state.closed_at_s),
         "currency": menu.currency,
         "total": state.total,
         "lines": [
